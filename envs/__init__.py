@@ -1,0 +1,1 @@
+"""Gymnasium environments: real worlds, dream worlds and wrappers."""
