@@ -1,0 +1,1 @@
+"""Episodes on disk: schema, storage, collection and loading."""

@@ -1,0 +1,154 @@
+"""Schema v1: one episode as one HDF5 file. The layout is documented in docs/data.md.
+
+A file is written under a temporary name in its folder and renamed when it is whole, because an HDF5 file that is
+killed before it is closed is unreadable as a whole.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from slowfast.actions import ActionError, ActionSpec, Columns
+from slowfast.datasets.columns import from_arrays, to_arrays
+from slowfast.datasets.episode import DatasetError, Episode
+from slowfast.datasets.files import replacing
+
+SCHEMA = 1
+FORMAT = "slowfast-episode"
+FRAMES_PER_CHUNK = 16
+COMPRESSIONS = ("lzf", "gzip", "none")
+
+
+def write_file(path: Path, episode: Episode, compression: str = "lzf") -> None:
+    """Write ``episode`` to ``path``, whole or not at all. ``compression`` is "lzf", "gzip" or "none"."""
+    if compression not in COMPRESSIONS:
+        raise DatasetError(f"compression {compression!r}: expected one of {COMPRESSIONS}")
+    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs.update(
+            format=FORMAT,
+            schema=SCHEMA,
+            length=len(episode),
+            fps=float(episode.fps),
+            action_spec=episode.spec.to_json(),
+            metadata=json.dumps(episode.metadata, sort_keys=True),
+        )
+        for name, frames in episode.frames.items():
+            file.create_dataset(f"frames/{name}", data=frames, **_frame_layout(frames, compression))
+        arrays, tables = to_arrays(episode.spec, episode.actions)
+        for name, array in arrays.items():
+            file[f"actions/{name}"] = array
+        for name, sentences in tables.items():
+            file.create_dataset(f"sentences/{name}", data=sentences, shape=(len(sentences),), dtype=h5py.string_dtype())
+        for name in ("rewards", "terminations", "truncations"):
+            file[name] = getattr(episode, name)
+        for group in ("states", "infos"):
+            for name, array in getattr(episode, group).items():
+                file[f"{group}/{name}"] = array
+
+
+def open_file(path: Path) -> h5py.File:
+    """An episode's file for reading. Raises :class:`DatasetError` on what is not one, or comes from a newer schema."""
+    try:
+        # a chunk is read once a window, so that HDF5's own chunk cache only costs memory
+        file = h5py.File(path, "r", rdcc_nbytes=0)
+    except OSError as error:
+        raise DatasetError(f"{path}: not a readable HDF5 file ({error}); delete it and collect it again") from error
+    if file.attrs.get("format") != FORMAT:
+        file.close()
+        raise DatasetError(f"{path}: attribute 'format' is not {FORMAT!r}; this is no episode of slowfast")
+    version = int(file.attrs.get("schema", 0))
+    if version != SCHEMA:
+        file.close()
+        hint = "upgrade slowfast" if version > SCHEMA else "the file is damaged"
+        raise DatasetError(f"{path}: attribute 'schema' is {version}, this slowfast reads {SCHEMA}; {hint}")
+    return file
+
+
+def read_header(file: h5py.File) -> dict[str, Any]:
+    """What the index keeps of an episode: length, fps, cameras (size and place), metadata, the action spec's JSON.
+
+    ``offset`` is the byte in the file where a camera's uncompressed frames begin, or None where they are compressed.
+    """
+    length, cameras = int(_attribute(file, "length")), {}
+    for name, frames in _key(file, "frames").items():
+        if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or len(frames) != length + 1:
+            expected = f"expected uint8 [{length + 1}, H, W, 3]"
+            raise DatasetError(f"{file.filename}: frames/{name} is {frames.dtype} {frames.shape}, {expected}")
+        height, width = (int(size) for size in frames.shape[1:3])
+        cameras[name] = {"height": height, "width": width, "offset": frames.id.get_offset()}
+    return {
+        "length": length,
+        "fps": float(_attribute(file, "fps")),
+        "cameras": cameras,
+        "metadata": json.loads(_attribute(file, "metadata")),
+        "action_spec": str(_attribute(file, "action_spec")),
+    }
+
+
+def read_actions(file: h5py.File, spec: ActionSpec) -> Columns:
+    """All T actions of an episode."""
+    arrays = {c.name: _key(file, f"actions/{c.name}")[()] for c in spec.components}
+    tables = {name: list(table.asstr()[()]) for name, table in file.get("sentences", {}).items()}
+    try:
+        columns = from_arrays(spec, arrays, tables)
+    except (ActionError, KeyError, IndexError) as error:
+        raise DatasetError(f"{file.filename}: actions do not fit the file's action spec: {error}") from error
+    length = int(_attribute(file, "length"))
+    for name, column in columns.items():
+        if len(column) != length:
+            raise DatasetError(f"{file.filename}: actions/{name} has {len(column)} rows, expected {length}")
+    return columns
+
+
+def read_frames(file: h5py.File, camera: str, start: int, stop: int) -> np.ndarray:
+    """Frames ``start`` to ``stop`` (excluded) of a camera, ``uint8 [stop - start, H, W, 3]``."""
+    return _key(file, f"frames/{camera}")[start:stop]
+
+
+def read_episode(file: h5py.File) -> Episode:
+    """The whole episode."""
+    header = read_header(file)
+    spec = ActionSpec.from_json(header["action_spec"])
+    try:
+        return Episode(
+            frames={name: data[()] for name, data in _key(file, "frames").items()},
+            actions=read_actions(file, spec),
+            spec=spec,
+            fps=header["fps"],
+            rewards=_key(file, "rewards")[()],
+            terminations=_key(file, "terminations")[()],
+            truncations=_key(file, "truncations")[()],
+            states={name: data[()] for name, data in file.get("states", {}).items()},
+            infos={name: data[()] for name, data in file.get("infos", {}).items()},
+            metadata=header["metadata"],
+        )
+    except DatasetError as error:
+        raise (
+            error if str(error).startswith(str(file.filename)) else DatasetError(f"{file.filename}: {error}")
+        ) from error
+
+
+def _frame_layout(frames: np.ndarray, compression: str) -> dict[str, Any]:
+    if compression == "none":
+        return {}  # contiguous: a window is one read
+    chunks = (min(FRAMES_PER_CHUNK, len(frames)), *frames.shape[1:])
+    return {"chunks": chunks, "compression": compression}
+
+
+def _key(file: h5py.File, key: str) -> Any:
+    try:
+        return file[key]
+    except KeyError:
+        raise DatasetError(f"{file.filename}: key {key!r} is missing; docs/data.md says what schema 1 holds") from None
+
+
+def _attribute(file: h5py.File, name: str) -> Any:
+    try:
+        return file.attrs[name]
+    except KeyError:
+        raise DatasetError(f"{file.filename}: attribute {name!r} is missing; docs/data.md has schema 1") from None
