@@ -1,0 +1,184 @@
+"""What learning costs: E stacked memories in one pass, against a Python loop over E PEFT adapters.
+
+    python benchmarks/memory_update.py
+
+One gradient step on one window an episode (bf16 autocast), and one forward of the network that reads the memories,
+each beside the same with PEFT's adapters and beside the network alone. Prints a table and writes
+``benchmarks/results/memory_update.json``. In PEFT a convolution's adapter is a 3x3 kernel, ours a 1x1 path.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+import tyro
+from peft import LoraConfig, get_peft_model
+
+from slowfast.actions import ActionSpec, Discrete
+from slowfast.fast import EpisodicMemory, memory_rule
+from slowfast.fast.generators import episode_generator
+from slowfast.slow.build import SchedulerConfig, UNetConfig, create, parameter_count
+from slowfast.slow.masked_diffusion import MaskedDiffusionConfig, MaskedVideoDiffusion
+from slowfast.slow.windows import ActionTensors, Windows
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A network like the shipped checkpoint's; ``repeats``: timings a cell, of which the median counts; ``clock``: with
+    one thread, ``cpu`` counts the time of this process alone, which other work on the machine disturbs least."""
+
+    episodes: tuple[int, ...] = (1, 4, 16)
+    layers: tuple[str, ...] = ("temporal_attention", "attention", "attention_and_convolutions")
+    rank: int = 16
+    widths: tuple[int, ...] = (64, 128)
+    latents: tuple[int, int, int] = (8, 8, 8)
+    context: int = 4
+    chunk: int = 4
+    repeats: int = 3
+    threads: int = 2
+    clock: Literal["wall", "cpu"] = "wall"
+    out: Path = Path(__file__).parent / "results" / "memory_update.json"
+
+
+Row = dict[str, str | int | float]
+
+
+def main(settings: Settings) -> None:
+    torch.set_num_threads(settings.threads)
+    torch.manual_seed(0)
+    spec = ActionSpec((Discrete("move", ("left", "right", "forward")),))
+    network = UNetConfig(widths=settings.widths, norm_groups=16)
+    window = settings.context + settings.chunk
+    slow = create(spec, settings.latents[0], network, SchedulerConfig(), MaskedDiffusionConfig(window)).eval()
+    rows = []
+    size = parameter_count(slow.unet) / 1e6
+    print(f"{size:.1f}M parameters, rank {settings.rank}, {settings.threads} threads")
+    print(f"milliseconds of {settings.clock} time")
+    print(f"{'':32}{'one update step':^25}{'one forward, reading':^25}{'no memory':>15}")
+    print(f"{'layers':28}{'E':>4}" + f"{'stacked':>10}{'PEFT':>8}{'ratio':>7}" * 2 + f"{'':>8}{'cost':>7}")
+    for layers in settings.layers:
+        for episodes in settings.episodes:
+            row = measure(slow, settings, layers, episodes)
+            rows.append(row)
+            print(
+                f"{layers:28}{episodes:4}{row['update_stacked_ms']:10.0f}{row['update_peft_ms']:8.0f}"
+                f"{row['update_ratio']:7.2f}{row['forward_stacked_ms']:10.0f}{row['forward_peft_ms']:8.0f}"
+                f"{row['forward_ratio']:7.2f}{row['forward_alone_ms']:8.0f}{row['forward_overhead']:7.1%}"
+            )
+    machine = {"cpu": platform.processor() or platform.machine(), "cores": os.cpu_count(), "torch": torch.__version__}
+    result = {
+        "settings": {key: value for key, value in asdict(settings).items() if key != "out"},
+        "parameters": parameter_count(slow.unet),
+        "machine": machine,
+        "rows": rows,
+    }
+    settings.out.parent.mkdir(parents=True, exist_ok=True)
+    temporary = settings.out.with_suffix(".tmp")
+    temporary.write_text(json.dumps(result, indent=2) + "\n")
+    os.replace(temporary, settings.out)
+
+
+def measure(slow: MaskedVideoDiffusion, settings: Settings, layers: str, episodes: int) -> Row:
+    window = settings.context + settings.chunk
+    latents = torch.randn(episodes, window + 1, *settings.latents)
+    actions = slow.null_actions(episodes, window + 1)
+    rule = memory_rule("paper", rank=settings.rank, layers=layers)
+    memory = EpisodicMemory(slow, rule, episodes, 0, settings.context, settings.chunk, base_hash="benchmark")
+    memory.append(latents[:, : settings.chunk + 1], _frames(actions, 0, settings.chunk + 1))
+    loop = PeftLoop(slow, memory, episodes)
+    level = torch.full((episodes, window), 500.0)
+    read_actions = _frames(actions, 0, window)
+
+    def stacked_update() -> None:
+        memory.append(latents[:, -settings.chunk :], _frames(actions, window + 1 - settings.chunk, window + 1))
+
+    def stacked_forward() -> None:
+        with torch.no_grad(), memory.attached():
+            slow.predict(latents[:, :window], level, read_actions)
+
+    def forward_alone() -> None:
+        with torch.no_grad():
+            slow.predict(latents[:, :window], level, read_actions)
+
+    timed = timings(
+        {
+            "update_stacked": stacked_update,
+            "update_peft": lambda: loop.update(latents[:, :window]),
+            "forward_stacked": stacked_forward,
+            "forward_peft": lambda: loop.forward(latents[:, :window], level, read_actions),
+            "forward_alone": forward_alone,
+        },
+        settings.repeats,
+        time.perf_counter if settings.clock == "wall" else time.process_time,
+    )
+    row: Row = {"layers": layers, "episodes": episodes, "numbers_an_episode": memory.layout.width}
+    row |= {f"{name}_ms": round(1000 * seconds, 2) for name, seconds in timed.items()}
+    row["update_ratio"] = round(timed["update_peft"] / timed["update_stacked"], 3)
+    row["forward_ratio"] = round(timed["forward_peft"] / timed["forward_stacked"], 3)
+    row["forward_overhead"] = round(timed["forward_stacked"] / timed["forward_alone"] - 1, 4)
+    return row
+
+
+class PeftLoop:
+    """E adapters of the same layers and rank in one network, one episode after the other."""
+
+    def __init__(self, slow: MaskedVideoDiffusion, memory: EpisodicMemory, episodes: int) -> None:
+        self.slow = copy.deepcopy(slow)
+        names = [layer.name for layer in memory.layout.layers]
+        config = LoraConfig(r=memory.rule.rank, lora_alpha=memory.rule.rank, target_modules=names)
+        self.model = get_peft_model(self.slow.unet, config, adapter_name="0")
+        for episode in range(1, episodes):
+            self.model.add_adapter(str(episode), config)
+        self.slow.eval()
+        self.optimisers = []
+        for episode in range(episodes):
+            mine = [p for name, p in self.model.named_parameters() if f".{episode}.weight" in name and "lora_" in name]
+            self.optimisers.append(torch.optim.Adam(mine, memory.rule.learning_rate))
+        self.generators = [episode_generator(0, episode) for episode in range(episodes)]
+
+    def update(self, latents: torch.Tensor) -> None:
+        for episode, optimiser in enumerate(self.optimisers):
+            self.model.set_adapter(str(episode))
+            null = self.slow.null_actions(1, latents.shape[1])
+            windows = Windows(latents[episode : episode + 1], null, prefix=0)
+            self.slow.loss(windows, self.generators[episode : episode + 1]).sum().backward()
+            optimiser.step()
+            optimiser.zero_grad()
+
+    @torch.no_grad()
+    def forward(self, latents: torch.Tensor, level: torch.Tensor, actions: ActionTensors) -> None:
+        for episode in range(len(self.optimisers)):
+            self.model.set_adapter(str(episode))
+            own = slice(episode, episode + 1)
+            self.slow.predict(latents[own], level[own], {name: tensor[own] for name, tensor in actions.items()})
+
+
+def timings(calls: dict[str, Callable[[], None]], repeats: int, clock: Callable[[], float]) -> dict[str, float]:
+    """Median seconds of each call in bf16, after one that does not count; in turns, so that other work disturbs all."""
+    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    with torch.autocast("cpu", torch.bfloat16):
+        for turn in range(repeats + 1):
+            for name, call in calls.items():
+                start = clock()
+                call()
+                if turn:
+                    seconds[name].append(clock() - start)
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def _frames(actions: ActionTensors, start: int, stop: int) -> ActionTensors:
+    return {name: tensor[:, start:stop] for name, tensor in actions.items()}
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Settings, description=__doc__))

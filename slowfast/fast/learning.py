@@ -1,0 +1,75 @@
+"""One update of a stack of memories: gradient steps on the factors alone, with the slow learner frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import nn
+
+from slowfast.fast.adapters import AdapterLayout, attached
+from slowfast.fast.optimiser import AdamState, adam_step
+from slowfast.fast.replay import Candidates
+from slowfast.fast.rules import Learner, MemoryRule
+
+
+@dataclass(frozen=True)
+class Learned:
+    """Rows ``[E', P]`` and optimiser after an update, and the losses ``float32 [E']`` of its first and last step."""
+
+    rows: torch.Tensor
+    adam: AdamState
+    loss_first: torch.Tensor
+    loss_last: torch.Tensor
+
+
+def learn(
+    slow: Learner,
+    layout: AdapterLayout,
+    rule: MemoryRule,
+    rows: torch.Tensor,
+    adam: AdamState,
+    candidates: Candidates,
+    generators: Sequence[torch.Generator],
+) -> Learned:
+    """``rule.steps`` steps for E' episodes at once, each on its own windows with its own draws.
+
+    One backward serves the sum of the episodes' mean losses: no episode's gradient sees another's. The losses are each
+    of that step's own noise, before the step.
+    """
+    picks = candidates.draw(rule.steps, rule.replay_batch, generators)
+    losses = []
+    with frozen(cast(nn.Module, slow)), attached(slow.unet, layout, rows) as attachment:
+        for step in range(rule.steps):
+            leaf = rows.detach().requires_grad_()
+            attachment.use(leaf)
+            windows = rule.windows(candidates.windows(picks[step]), slow)
+            loss = slow.loss(windows, generators).unflatten(0, (len(rows), -1)).mean(1)  # [E']
+            (gradient,) = torch.autograd.grad(loss.sum(), leaf)
+            losses.append(loss.detach().float())
+            rows, adam = adam_step(leaf.detach(), gradient, adam, rule.adam)
+    return Learned(rows, adam, losses[0], losses[-1])
+
+
+@contextmanager
+def frozen(module: nn.Module) -> Iterator[None]:
+    """Within the context gradients are recorded but no parameter of ``module`` takes one, and it is in eval mode.
+
+    Eval mode, because diffusers' temporal convolutions hold a dropout. All flags are put back.
+    """
+    wanted = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    training = [part for part in module.modules() if part.training]
+    try:
+        for parameter in wanted:
+            parameter.requires_grad_(False)
+        module.eval()
+        with torch.inference_mode(False), torch.enable_grad():
+            yield
+    finally:
+        for parameter in wanted:
+            parameter.requires_grad_(True)
+        for part in training:
+            part.training = True

@@ -1,0 +1,294 @@
+"""The state of E independent episodes: what each has learned since it began, beside a network that never changes.
+
+An :class:`EpisodicMemory` is read by attaching it and taught by appending frames. Nothing here touches the slow
+learner's weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import torch
+
+from slowfast.fast import generators as random
+from slowfast.fast.adapters import AdapterLayout, attached, is_attached
+from slowfast.fast.learning import learn
+from slowfast.fast.optimiser import AdamState
+from slowfast.fast.replay import Replay, Stream
+
+if TYPE_CHECKING:
+    from slowfast.fast.rules import Learner, MemoryRule
+    from slowfast.slow.windows import ActionTensors
+
+# A tensor that was made in inference mode could never take part in a later update.
+_outside_inference = torch.inference_mode(False)
+
+Episodes = torch.Tensor | Sequence[int] | Sequence[bool] | None
+"""Which episodes: indices ``int64 [E']``, a mask ``bool [E]``, or None for all in order."""
+
+
+@dataclass(frozen=True)
+class MemoryState:
+    """All that a memory is at one moment. Its tensors are never written in place: a snapshot shares them.
+
+    ``rows`` ``float32 [E, P]`` and ``adam``: the adapters and their optimiser; ``stream``, ``replay``: frames (None
+    before the first); ``lives`` ``int64 [E]``: resets so far; ``random`` ``uint8 [E, n]``: the generators' states.
+    """
+
+    rows: torch.Tensor
+    adam: AdamState
+    stream: Stream | None
+    replay: Replay | None
+    lives: torch.Tensor
+    random: torch.Tensor
+
+
+class EpisodicMemory:
+    """Memories of E episodes on one slow learner; :meth:`slowfast.WorldModel.new_memory` makes one.
+
+    ``context`` and ``chunk`` are f_p and f_g, in latent frames; ``base_hash`` names the weights it belongs to. Episode
+    e draws from its own CPU generator alone, ``SeedSequence(seed).spawn(E)[e]`` and there the next spawn at each reset:
+    first factors, noise, timesteps, replay. So what an episode draws does not depend on E, on its neighbours or on what
+    was drawn before a reset; values agree with those of a memory of that episode alone up to batched arithmetic.
+    """
+
+    @_outside_inference
+    def __init__(
+        self, slow: Learner, rule: MemoryRule, episodes: int, seed: int, context: int, chunk: int, base_hash: str
+    ) -> None:
+        if min(episodes, context, chunk) < 1:
+            raise ValueError(f"a memory needs 1 or more of episodes, context, chunk; got {(episodes, context, chunk)}")
+        self.slow, self.rule, self.seed, self.base_hash = slow, rule, seed, base_hash
+        self.context, self.chunk = context, chunk
+        self.layout = AdapterLayout.of(slow.unet, slow.memory_layers(rule.layers), rule.rank, rule.scaled_by)
+        self._generators = [random.episode_generator(seed, episode, 0) for episode in range(episodes)]
+        rows = self.layout.fresh(self._generators).to(next(slow.unet.parameters()).device)
+        lives = torch.zeros(episodes, dtype=torch.int64)
+        self._state = MemoryState(rows, AdamState.fresh(rows), None, None, lives, random.states(self._generators))
+
+    # --- what it is ----------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self._state.rows)
+
+    @property
+    def every(self) -> int:
+        """New frames between two updates of an episode."""
+        return self.rule.every or self.chunk
+
+    @property
+    def frames_pending(self) -> torch.Tensor:
+        """``int64 [E]``: frames not yet learned (an episode's first frame alone counts as none)."""
+        stream = self._state.stream
+        if stream is None:
+            return torch.zeros(len(self), dtype=torch.int64)
+        return (stream.frames - 1).clamp(min=0) % self.every
+
+    @property
+    def steps(self) -> torch.Tensor:
+        """``int64 [E]``: gradient steps that each episode's adapter has taken."""
+        return self._state.adam.steps.clone()
+
+    def delta(self, name: str, episode: int) -> torch.Tensor:
+        """What an episode's memory adds to the weight of layer ``name`` of the network, in that weight's shape."""
+        return self.layout.delta(self._state.rows[episode], name)
+
+    # --- reading -------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def attached(self, episodes: Episodes = None) -> Iterator[None]:
+        """Within the context the network reads the memories of ``episodes`` (repeats allowed), and writes nothing.
+
+        A batch then holds ``k * E'`` entries, episode-major. Raises RuntimeError when a memory is attached already.
+        """
+        rows = self._state.rows if episodes is None else self._state.rows[self._index(episodes).to(self._device)]
+        with attached(self.slow.unet, self.layout, rows):
+            yield
+
+    # --- learning ------------------------------------------------------------------------------------------------
+
+    @_outside_inference
+    def append(
+        self, latents: torch.Tensor, actions: ActionTensors, episodes: Episodes = None
+    ) -> dict[str, torch.Tensor]:
+        """Adds frames that were seen or made to the streams of ``episodes``, and learns where enough are new.
+
+        ``latents`` ``[E', n, C, h, w]``, clean and normalised; ``actions`` ``[E', n, ...]``, the one that led into each
+        frame. After every :attr:`every` new frames of an episode, the first frame not counted, its last
+        ``context + chunk`` frames are learned: the last ``chunk`` as new, what lies before as prefix (the episode's
+        first update has one frame of it, as Algorithm 1 says). Episodes that are due together learn in one pass.
+
+        Returns ``updates`` ``int64 [E']`` and ``loss_first``, ``loss_last`` ``float32 [E']``: the losses at the first
+        and last gradient step of the latest update in this call, NaN where there was none. Raises ValueError for axes
+        that do not fit, RuntimeError while a memory is attached.
+        """
+        index = self._index(episodes)
+        self._check(index, latents, actions)
+        device = self._device
+        latents, actions = latents.to(device), {name: tensor.to(device) for name, tensor in actions.items()}
+        updates = torch.zeros(len(index), dtype=torch.int64)
+        losses = torch.full((2, len(index)), float("nan"), device=device)
+        stream, done = self._begin(latents, actions), 0
+        while done < latents.shape[1]:
+            until_due = self.every - (stream.frames[index] - 1) % self.every
+            until_due[stream.frames[index] == 0] = 1 + self.every
+            count = min(latents.shape[1] - done, int(until_due.min()))
+            piece = slice(done, done + count)
+            stream = stream.extend(index, latents[:, piece], {name: a[:, piece] for name, a in actions.items()})
+            self._state = replace(self._state, stream=stream)
+            done += count
+            due = (until_due == count).nonzero().flatten()
+            lengths = stream.frames[index[due]].clamp(max=self.context + self.chunk)
+            for length in lengths.unique().tolist():
+                group = due[lengths == length]
+                losses[:, group.to(device)] = self._learn(index[group], length)
+                updates[group] += 1
+        return {"updates": updates, "loss_first": losses[0], "loss_last": losses[1]}
+
+    @_outside_inference
+    def cut(self, episodes: Episodes = None) -> None:
+        """Says that the next frames do not follow the last ones; what was learned and kept stays."""
+        if self._state.stream is not None:
+            self._state = replace(self._state, stream=self._state.stream.cut(self._index(episodes)))
+
+    @_outside_inference
+    def reset(self, mask: Episodes = None) -> None:
+        """Makes the episodes fresh: no effect, no frames, first factors from the next spawn of their own generator.
+
+        How an episode goes on is fixed by (seed, episode, number of resets), not by what it drew or learned before.
+        """
+        index = self._index(mask)
+        lives = self._state.lives.index_add(0, index, torch.ones_like(index))
+        for episode in index.tolist():
+            self._generators[episode] = random.episode_generator(self.seed, episode, int(lives[episode]))
+        rows = self.layout.fresh([self._generators[episode] for episode in index.tolist()]).to(self._device)
+        self._state = replace(self._written(index, rows, AdamState.fresh(rows)), lives=lives)
+        self._forget(index)
+
+    # --- keeping -------------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> MemoryState:
+        """This moment, without copying: updates replace tensors instead of writing into them."""
+        return replace(self._state, random=random.states(self._generators))
+
+    def restore(self, snapshot: MemoryState) -> None:
+        """Back to the moment of ``snapshot``, draws included: what follows repeats the same bits."""
+        if snapshot.rows.shape != self._state.rows.shape:
+            raise ValueError(
+                f"the snapshot holds {tuple(snapshot.rows.shape)} (episodes, numbers an episode), "
+                f"this memory {tuple(self._state.rows.shape)}: restore it into a memory of the same world and rule"
+            )
+        self._generators = random.from_states(snapshot.random)
+        self._state = snapshot
+
+    def save(self, folder: str | Path, episode: int) -> None:
+        """Writes one episode's adapter as a PEFT folder, for ``PeftModel.from_pretrained(network, folder)``."""
+        from slowfast.fast.peft_io import save_adapter
+
+        save_adapter(folder, self.layout, self._state.rows[episode], self.base_hash)
+
+    @_outside_inference
+    def load(self, folder: str | Path, episode: int) -> None:
+        """Gives an episode the adapter of :meth:`save`, with a fresh optimiser and no frames.
+
+        Raises ValueError if it belongs to other weights, layers or ranks.
+        """
+        from slowfast.fast.peft_io import load_adapter
+
+        index = self._index([episode])
+        row = load_adapter(folder, self.layout, self.base_hash).to(self._device)[None]
+        self._state = self._written(index, row, AdamState.fresh(row))
+        self._forget(index)
+
+    def save_state(self, folder: str | Path) -> None:
+        """Writes everything: adapters, optimiser, frames, generators. After :meth:`load_state` the same bits follow."""
+        from slowfast.fast.state_io import save_state
+
+        save_state(folder, self)
+
+    @_outside_inference
+    def load_state(self, folder: str | Path) -> None:
+        """Takes up what :meth:`save_state` wrote. Raises ValueError if it belongs to other weights, rule or size."""
+        from slowfast.fast.state_io import load_state
+
+        self.restore(load_state(folder, self))
+
+    # --- inside --------------------------------------------------------------------------------------------------
+
+    @property
+    def _device(self) -> torch.device:
+        return self._state.rows.device
+
+    def _index(self, episodes: Episodes) -> torch.Tensor:
+        if episodes is None:
+            return torch.arange(len(self))
+        index = torch.as_tensor(episodes, device="cpu")
+        if index.dtype == torch.bool:
+            if index.shape != (len(self),):
+                raise ValueError(f"a mask of episodes has shape [{len(self)}], got {tuple(index.shape)}")
+            return index.nonzero().flatten()
+        index = index.to(torch.int64)
+        if index.ndim != 1 or (len(index) and not 0 <= int(index.min()) <= int(index.max()) < len(self)):
+            raise ValueError(f"episodes are indices in 0..{len(self) - 1} or a mask, got {index.tolist()}")
+        return index
+
+    def _check(self, index: torch.Tensor, latents: torch.Tensor, actions: ActionTensors) -> None:
+        if is_attached(self.slow.unet):
+            raise RuntimeError("a memory is attached: leave `attached()` before frames are appended")
+        if len(index.unique()) != len(index):
+            raise ValueError(f"an episode is named twice in {index.tolist()}")
+        if latents.ndim != 5 or len(latents) != len(index):
+            raise ValueError(
+                f"{len(index)} episodes need latents [{len(index)}, n, C, h, w], got {tuple(latents.shape)}"
+            )
+        for name, tensor in actions.items():
+            if tensor.shape[:2] != latents.shape[:2]:
+                raise ValueError(
+                    f"action {name!r} has axes {tuple(tensor.shape[:2])}, latents {tuple(latents.shape[:2])}"
+                )
+
+    def _begin(self, latents: torch.Tensor, actions: ActionTensors) -> Stream:
+        if self._state.stream is None:
+            stream = Stream.empty(len(self), self.context + self.chunk, latents.float(), actions)
+            self._state = replace(self._state, stream=stream, replay=Replay.empty(self.rule.replay, stream))
+        stream = cast(Stream, self._state.stream)
+        if latents.shape[2:] != stream.latents.shape[2:] or actions.keys() != stream.actions.keys():
+            raise ValueError(
+                f"frames of {tuple(latents.shape[2:])} with actions {sorted(actions)} do not continue a stream of "
+                f"{tuple(stream.latents.shape[2:])} with {sorted(stream.actions)}"
+            )
+        return stream
+
+    def _learn(self, index: torch.Tensor, length: int) -> torch.Tensor:
+        """One update of the episodes ``index`` on their last ``length`` frames; losses ``[2, E']``."""
+        stream, replay, rows = self._state.stream, self._state.replay, index.to(self._device)
+        assert stream is not None
+        assert replay is not None
+        newest = stream.windows(index, length, max(1, length - self.chunk))
+        generators = [self._generators[episode] for episode in index.tolist()]
+        adam = AdamState(self._state.adam.first[rows], self._state.adam.second[rows], self._state.adam.steps[index])
+        candidates = replay.candidates(index, newest)
+        new = learn(self.slow, self.layout, self.rule, self._state.rows[rows], adam, candidates, generators)
+        if length == self.context + self.chunk:  # shorter windows lie within the first full one, but for one frame
+            replay = replay.offer(index, newest, generators)
+        self._state = replace(self._written(index, new.rows, new.adam), replay=replay)
+        return torch.stack([new.loss_first, new.loss_last])
+
+    def _written(self, index: torch.Tensor, rows: torch.Tensor, adam: AdamState) -> MemoryState:
+        """The state with rows and optimiser of the episodes ``index`` exchanged."""
+        where, old = index.to(self._device), self._state.adam
+        merged = AdamState(
+            old.first.index_copy(0, where, adam.first),
+            old.second.index_copy(0, where, adam.second),
+            old.steps.index_copy(0, index, adam.steps),
+        )
+        return replace(self._state, rows=self._state.rows.index_copy(0, where, rows), adam=merged)
+
+    def _forget(self, index: torch.Tensor) -> None:
+        if self._state.stream is not None and self._state.replay is not None:
+            stream, replay = self._state.stream.cut(index), self._state.replay.forget(index)
+            self._state = replace(self._state, stream=stream, replay=replay)

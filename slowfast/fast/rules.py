@@ -1,0 +1,106 @@
+"""What a memory learns from the frames it was given: update rules, named in a config.
+
+A rule turns clean windows of an episode's stream into the windows whose loss is lowered. The loss itself is the slow
+learner's: noise and loss on every frame from ``prefix`` on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Any, Protocol
+
+from torch import nn
+
+from slowfast.fast.optimiser import AdamSettings
+from slowfast.slow import SlowLearner
+from slowfast.slow.windows import Windows
+
+
+class Learner(SlowLearner, Protocol):
+    """A slow learner (an ``nn.Module``) with the network that its ``memory_layers`` name layers of."""
+
+    @property
+    def unet(self) -> nn.Module: ...
+
+
+@dataclass(frozen=True)
+class MemoryRule:
+    """An update rule and its settings; :func:`memory_rule` gives the named ones.
+
+    ``name``: which windows are learned, a key of :data:`RULES`. ``steps``: gradient steps an update. ``rank``,
+    ``alpha``: of the adapter, whose output is scaled by alpha / rank (alpha None: rank). ``layers``: kind of layers
+    that are adapted. ``every``: new frames between two updates (None: the world's chunk). ``replay``: earlier windows
+    of the episode that are kept beside the newest. ``replay_batch``: windows a step, each drawn from the newest and the
+    kept ones alike. ``clip``: bound on the norm of an episode's gradient (None: none).
+    """
+
+    name: str = "paper"
+    steps: int = 1
+    learning_rate: float = 1e-4
+    rank: int = 32
+    alpha: float | None = None
+    layers: str = "attention"
+    every: int | None = None
+    replay: int = 0
+    replay_batch: int = 1
+    betas: tuple[float, float] = (0.9, 0.999)
+    epsilon: float = 1e-8
+    weight_decay: float = 0.0
+    clip: float | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "betas", tuple(self.betas))  # JSON and YAML give a list
+        if self.name not in RULES:
+            raise ValueError(f"memory rule {self.name!r} is not known; choose one of {', '.join(RULES)}")
+        least = {"steps": 1, "rank": 1, "replay": 0, "replay_batch": 1, "every": 1}
+        for field, bound in least.items():
+            value = getattr(self, field)
+            if value is not None and value < bound:
+                raise ValueError(f"memory rule {self.name!r}: {field} is at least {bound}, got {value}")
+
+    @property
+    def scaled_by(self) -> float:
+        """Alpha as a number."""
+        return float(self.rank if self.alpha is None else self.alpha)
+
+    @property
+    def adam(self) -> AdamSettings:
+        return AdamSettings(self.learning_rate, self.betas, self.epsilon, self.weight_decay, self.clip)
+
+    def windows(self, windows: Windows, slow: Learner) -> Windows:
+        """The windows to learn, from clean windows of the stream."""
+        return RULES[self.name](windows, slow)
+
+
+def paper(windows: Windows, slow: Learner) -> Windows:
+    """SlowFast-VGen's rule (§3.2, Eq. 3, Algorithm 1a): noise and loss on every frame, no action."""
+    batch, frames = windows.latents.shape[:2]
+    actions = {name: tensor.to(windows.latents.device) for name, tensor in slow.null_actions(batch, frames).items()}
+    return Windows(windows.latents, actions, prefix=0)
+
+
+def ancestor(windows: Windows, slow: Learner) -> Windows:
+    """Temp-LoRA's rule (arXiv 2401.11504) carried over to video: clean prefix, action kept, loss on the new frames."""
+    return windows
+
+
+RULES: dict[str, Callable[[Windows, Learner], Windows]] = {"paper": paper, "ancestor": ancestor}
+DEFAULTS: dict[str, dict[str, Any]] = {
+    # SlowFast-VGen, appendix D.1: Adam, one step a chunk. Layers and alpha are not stated there.
+    "paper": {},
+    # The public Temp-LoRA code: two passes a chunk, AdamW, rank 64, clipped at 1. Its dropout and warm-up stay behind:
+    # an update runs in eval mode, and two warm-up steps would be a whole chunk here.
+    "ancestor": {"steps": 2, "learning_rate": 5e-5, "rank": 64, "epsilon": 1e-7, "clip": 1.0},
+}
+
+
+def memory_rule(name: str, **settings: Any) -> MemoryRule:
+    """The named rule with its own defaults, overridden by ``settings``. Raises ValueError for what is not known."""
+    if name not in RULES:
+        raise ValueError(f"memory rule {name!r} is not known; choose one of {', '.join(RULES)}")
+    known = {field.name for field in fields(MemoryRule)} - {"name"}
+    unknown = sorted(set(settings) - known)
+    if unknown:
+        raise ValueError(f"memory rule {name!r} has no setting {unknown[0]!r}; there are {', '.join(sorted(known))}")
+    return replace(MemoryRule(name, **DEFAULTS.get(name, {})), **settings)

@@ -1,0 +1,77 @@
+"""What each rule learns: which frames count, and whether actions are seen."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from slowfast.fast import MemoryRule, memory_rule
+from slowfast.slow.windows import Windows
+
+PREFIX = 3
+
+
+def loss(slow, rule: str, latents, actions) -> torch.Tensor:
+    windows = memory_rule(rule).windows(Windows(latents, actions, PREFIX), slow)
+    with torch.no_grad():
+        return slow.loss(windows, [torch.Generator().manual_seed(5)])
+
+
+def gradient_by_frame(slow, rule: str, latents, actions) -> torch.Tensor:
+    """How much the loss depends on the network's prediction for each frame, ``[F]``."""
+    seen = []
+
+    def keep(module, inputs, output) -> tuple[torch.Tensor]:
+        seen.append(output[0].detach().requires_grad_())
+        return (seen[-1],)
+
+    handle = slow.unet.register_forward_hook(keep)
+    try:
+        windows = memory_rule(rule).windows(Windows(latents, actions, PREFIX), slow)
+        slow.loss(windows, [torch.Generator().manual_seed(5)]).sum().backward()
+    finally:
+        handle.remove()
+    return seen[0].grad.abs().sum((0, 1, 3, 4))
+
+
+def test_paper_learns_all_frames_and_ancestor_the_new_ones(slow, frames) -> None:
+    latents, actions = frames(1, 8)
+    assert (gradient_by_frame(slow, "paper", latents, actions) > 0).all()
+    by_frame = gradient_by_frame(slow, "ancestor", latents, actions)
+    assert not by_frame[:PREFIX].any()
+    assert (by_frame[PREFIX:] > 0).all()
+
+
+def test_paper_puts_noise_on_the_prefix_and_ancestor_keeps_it_clean(slow, frames, monkeypatch) -> None:
+    latents, actions = frames(1, 8)
+    shown = []
+    predict = slow.predict
+    monkeypatch.setattr(slow, "predict", lambda sample, *rest: shown.append(sample) or predict(sample, *rest))
+    loss(slow, "paper", latents, actions)
+    loss(slow, "ancestor", latents, actions)
+    assert (shown[0] != latents).flatten(2).all(-1).all()
+    assert torch.equal(shown[1][:, :PREFIX], latents[:, :PREFIX])
+
+
+def test_action_and_text_say_nothing_to_paper_and_something_to_ancestor(slow, frames) -> None:
+    latents, actions = frames(1, 8)
+    other = slow.actions.tensors(slow.actions.spec.columns([["turn left"] * 8]))
+    other["move"] = (actions["move"] + 1) % 4
+    assert torch.equal(loss(slow, "paper", latents, actions), loss(slow, "paper", latents, other))
+    assert not torch.equal(loss(slow, "ancestor", latents, actions), loss(slow, "ancestor", latents, other))
+
+
+def test_rules_carry_their_own_defaults_and_take_overrides() -> None:
+    assert memory_rule("paper") == MemoryRule("paper", steps=1, learning_rate=1e-4, rank=32, layers="attention")
+    assert memory_rule("paper").scaled_by == 32
+    ancestor = memory_rule("ancestor", steps=7)
+    assert (ancestor.steps, ancestor.rank, ancestor.clip, ancestor.learning_rate) == (7, 64, 1.0, 5e-5)
+
+
+def test_what_is_not_known_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match=r"'papr'.*paper, ancestor"):
+        memory_rule("papr")
+    with pytest.raises(ValueError, match=r"'stepz'.*steps"):
+        memory_rule("paper", stepz=2)
+    with pytest.raises(ValueError, match="steps is at least 1, got 0"):
+        memory_rule("paper", steps=0)
