@@ -1,0 +1,1 @@
+"""Train a codec or a slow learner on recorded clips."""

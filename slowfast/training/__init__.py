@@ -1,0 +1,1 @@
+"""Training: one generic loop (:class:`Trainer`), and one task a network (the codec, the slow learner)."""
