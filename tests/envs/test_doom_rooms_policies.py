@@ -87,3 +87,13 @@ def test_a_policy_of_ones_own_is_named_by_module_and_class() -> None:
     assert policy.act(None, {}) in (0, 1)
     with pytest.raises(ValueError, match="explore"):
         make_policy("explor", None, np.random.default_rng(0))
+
+
+def test_half_of_the_restless_episodes_have_actions_that_their_past_does_not_give_away() -> None:
+    env = DoomRoomsEnv()
+    try:
+        repeated = [np.mean(np.diff(_episode(env, "restless", seed, 80)[0]) == 0) for seed in range(16)]
+    finally:
+        env.close()
+    assert 3 <= np.sum(np.array(repeated) > 0.62) <= 13
+    assert min(repeated) < 0.55

@@ -1,0 +1,235 @@
+"""``slowfast/Dream-v0``: a learned world behind Gymnasium. An agent acts, the world answers with a frame."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+
+from slowfast.actions import Columns
+from slowfast.dream import Actions, Dream, latent_shape, resolve_rule
+from slowfast.envs.window import Window
+from slowfast.fast import MemoryRule
+from slowfast.world_model import WorldModel
+
+MEMORIES = ("off", "temp_lora")
+OBSERVATIONS = ("frames", "latents")
+DEFAULT_FPS = 8.0
+"""For showing a world whose time has no unit."""
+
+
+class DreamEnv(gymnasium.Env[np.ndarray, Any]):
+    """One frame a step, dreamed by a :class:`~slowfast.WorldModel`.
+
+    **Observation.** ``uint8 [H, W, 3]``; with ``observation="latents"`` the frame's latents, ``float32 [C, h, w]``,
+    and nothing is decoded but for rendering.
+
+    **Actions.** The space of the world's ``ActionSpec``. ``step`` takes whatever the spec reads besides: a name, a
+    sentence (``env.step("turn left")``, through ``env.unwrapped`` when a wrapper insists on the space), a mapping from
+    component to value, or None for no action.
+
+    **Reset.** Without options ``np_random`` picks one of the contexts that ship with the world; ``{"start": i}`` names
+    it. ``{"frames": uint8 [T, H, W, 3], "actions": the T - 1 between them}`` starts from frames of yours (``actions``
+    may be left out if T is 1). All of a start's frames are taught to the memory.
+
+    **Reward and end.** 0.0, and never: until a world has heads for them. ``gymnasium.make`` sets a time limit.
+
+    **Info.** ``memory_updates``: memory updates of this episode; ``memory_frames_pending``: frames not yet learned;
+    ``start``: the index of the start, or -1 for frames of yours.
+
+    All randomness comes from ``np_random``: the same seed and actions give the same frames on one device.
+
+    Arguments:
+        world: the name of a world that ships, a folder, or a loaded world.
+        memory: ``off``, or ``temp_lora`` for a memory that learns the episode while it is dreamed.
+        memory_rule: how it learns: None (the world's own), a name, or a mapping of settings.
+        memory_every: new frames between two updates; by default the rule's, else the world's chunk.
+        observation: ``frames`` or ``latents``.
+        steps: sampling steps a frame; by default the world's.
+        device, dtype, compile: as in ``WorldModel.from_pretrained``, for a world that is not loaded yet; ``dtype`` may
+            be a name such as ``"bfloat16"``.
+        render_mode: None, ``rgb_array`` or ``human`` (a window; extra ``play``).
+
+    Raises FileNotFoundError for a world or starts that are not there, ValueError for arguments, options or actions that
+    make no sense, ImportError that names the extra if ``human`` lacks its package.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array", "human"], "render_fps": DEFAULT_FPS}  # noqa: RUF012
+
+    def __init__(
+        self,
+        world: str | Path | WorldModel = "doom-rooms",
+        memory: str = "off",
+        memory_rule: str | Mapping[str, Any] | MemoryRule | None = None,
+        memory_every: int | None = None,
+        observation: str = "frames",
+        steps: int | None = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | str | None = None,
+        compile: bool = False,
+        render_mode: str | None = None,
+    ) -> None:
+        for name, value, known in (("memory", memory, MEMORIES), ("observation", observation, OBSERVATIONS)):
+            if value not in known:
+                raise ValueError(f"{name}={value!r} is not one of {', '.join(map(repr, known))}")
+        if memory == "off" and (memory_rule is not None or memory_every is not None):
+            raise ValueError("memory_rule and memory_every say how a memory learns: they need memory='temp_lora'")
+        if render_mode not in (None, *self.metadata["render_modes"]):
+            raise ValueError(f"render_mode={render_mode!r} is not None, 'rgb_array' or 'human'")
+        self.world = _loaded(world, device, dtype, compile)
+        self.rule = resolve_rule(self.world, memory_rule, memory_every) if memory == "temp_lora" else None
+        self.observation, self.steps, self.render_mode = observation, steps, render_mode
+        fps = self.world.config.fps or DEFAULT_FPS
+        self.metadata = {**self.metadata, "render_fps": fps}
+        self.action_spec = self.world.action_spec
+        self.action_space = self.action_spec.to_space()
+        if observation == "frames":
+            self.observation_space = gymnasium.spaces.Box(0, 255, (*self.world.config.frame_size, 3), np.uint8)
+        else:
+            self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, latent_shape(self.world), np.float32)
+        self._window = Window(self.world.config.name, fps) if render_mode == "human" else None
+        self._dream: Dream | None = None
+        self._present: torch.Tensor | None = None
+        self._picture: np.ndarray | None = None
+        self._start = -1
+        self._ahead: deque[tuple[Any, torch.Tensor, np.ndarray | None]] = deque()
+
+    @property
+    def dream(self) -> Dream:
+        """The latent state of this episode, and its memory. Raises RuntimeError before the first reset."""
+        if self._dream is None:
+            raise RuntimeError("the dream has not begun: call reset() first")
+        return self._dream
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        super().reset(seed=seed)
+        frames, actions, self._start = self._starting_point(options or {})
+        dream_seed, memory_seed = (int(number) for number in self.np_random.integers(2**63, size=2))
+        memory = self.world.new_memory(1, memory_seed, self.rule) if self.rule else None
+        dream = Dream(self.world, 1, memory, dream_seed, self.steps)
+        dream.start(frames[None], actions)
+        self._dream = dream
+        self._ahead.clear()
+        return self._seen(dream.latents[0], None), self._info()
+
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        if not self._ahead:
+            self.prepare([action])
+        prepared, latents, picture = self._ahead.popleft()
+        if not _same(prepared, action):
+            self._ahead.clear()
+            raise RuntimeError(f"the next frame was prepared for action {prepared!r}, not for {action!r}")
+        return self._seen(latents, picture), 0.0, False, False, self._info()
+
+    def prepare(self, actions: Sequence[Any]) -> None:
+        """Dreams the frames of the next n steps in one denoising (n at most the world's chunk); ``step`` then takes
+        these actions in this order and no others. :class:`~slowfast.envs.wrappers.ChunkedActions` uses it.
+
+        What was prepared counts as dreamed: the memory has been taught all n frames.
+        """
+        if self._ahead:
+            raise RuntimeError(f"{len(self._ahead)} prepared frames have not been stepped through yet")
+        latents = self.dream.step([list(actions)])
+        pictures = self.world.decode(latents)[0] if self.observation == "frames" else [None] * len(actions)
+        self._ahead.extend(zip(actions, latents[0], pictures, strict=True))
+
+    def observe(self, frames: np.ndarray, actions: Sequence[Any] | Columns) -> tuple[np.ndarray, dict[str, Any]]:
+        """True frames ``uint8 [T, H, W, 3]`` take the place of what was dreamed, and teach the memory.
+
+        With the T - 1 actions between them they replace the context; with T actions they go on from the present frame,
+        the first action leading to ``frames[0]``. Returns the observation and info of the present frame, which is the
+        last of them as the codec sees it.
+        """
+        if self._ahead:
+            raise RuntimeError(f"{len(self._ahead)} prepared frames have not been stepped through yet")
+        self.dream.observe(np.asarray(frames)[None], _one_episode(actions))
+        return self._seen(self.dream.latents[0], None), self._info()
+
+    def render(self) -> np.ndarray | None:
+        """The present frame ``uint8 [H, W, 3]`` for ``rgb_array``; ``human`` draws by itself at every step."""
+        if self.render_mode is None:
+            return None
+        return self._shown().copy() if self.render_mode == "rgb_array" else None
+
+    def close(self) -> None:
+        """Closes the window; may be called again."""
+        if self._window is not None:
+            self._window.close()
+
+    def _starting_point(self, options: dict[str, Any]) -> tuple[np.ndarray, Actions, int]:
+        """Frames ``[T, H, W, 3]``, actions ``[1, T - 1]``, the index of the start or -1."""
+        if set(options) not in (set(), {"start"}, {"frames"}, {"frames", "actions"}):
+            raise ValueError(f"reset takes 'start', or 'frames' and 'actions', as options; got {sorted(options)}")
+        if "frames" in options:
+            frames = np.asarray(options["frames"])
+            if frames.ndim != 4 or not len(frames):
+                raise ValueError(f"reset option 'frames' has to be uint8 [T, H, W, 3], got {frames.shape}")
+            if "actions" not in options and len(frames) > 1:
+                raise ValueError(f"{len(frames)} frames need the {len(frames) - 1} actions between them as 'actions'")
+            return frames, _one_episode(options.get("actions", ())), -1
+        starts = self.world.starts
+        chosen = int(options["start"] if "start" in options else self.np_random.integers(len(starts)))
+        if not 0 <= chosen < len(starts):
+            raise ValueError(f"reset option 'start' is 0..{len(starts) - 1}, got {chosen}")
+        return starts.frames[chosen], {name: column[chosen, None] for name, column in starts.actions.items()}, chosen
+
+    def _seen(self, latents: torch.Tensor, picture: np.ndarray | None) -> np.ndarray:
+        """The observation of a frame that becomes the present one; its picture, if there is none, is made on demand."""
+        self._present, self._picture = latents, picture
+        if self._window is not None:
+            self._window.show(self._shown())
+        if self.observation == "frames":
+            return self._shown().copy()
+        return latents.float().cpu().numpy().copy()
+
+    def _shown(self) -> np.ndarray:
+        if self._present is None:
+            raise RuntimeError("the dream has no picture yet: call reset() first")
+        if self._picture is None:
+            self._picture = self.world.decode(self._present[None, None])[0, 0]
+        return self._picture
+
+    def _info(self) -> dict[str, Any]:
+        memory = self.dream.memory
+        return {
+            "memory_updates": int(self.dream.updates[0]),
+            "memory_frames_pending": 0 if memory is None else int(memory.frames_pending[0]),
+            "start": self._start,
+        }
+
+
+def _loaded(
+    world: str | Path | WorldModel, device: torch.device | str | None, dtype: torch.dtype | str | None, compile: bool
+) -> WorldModel:
+    if isinstance(world, WorldModel):
+        if device is not None or dtype is not None or compile:
+            raise ValueError(
+                "device, dtype and compile are for a world that is loaded here; this one is loaded already"
+            )
+        return world
+    kind = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype or torch.float32
+    if not isinstance(kind, torch.dtype):
+        raise ValueError(f"dtype={dtype!r} is not a type of torch, such as 'float32' or 'bfloat16'")
+    return WorldModel.from_pretrained(world, device or "cpu", kind, compile)
+
+
+def _one_episode(actions: Sequence[Any] | Columns) -> Actions:
+    """A batch of one episode's actions."""
+    if isinstance(actions, Mapping):
+        return {name: np.asarray(column)[None] for name, column in actions.items()}
+    return [list(actions)]
+
+
+def _same(prepared: Any, action: Any) -> bool:
+    if prepared is action:
+        return True
+    if isinstance(prepared, Mapping) and isinstance(action, Mapping):
+        return prepared.keys() == action.keys() and all(_same(prepared[name], action[name]) for name in prepared)
+    return bool(np.array_equal(np.asarray(prepared), np.asarray(action)))
