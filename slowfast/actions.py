@@ -62,6 +62,8 @@ class ActionSpec:
         if isinstance(actions, Mapping):
             return self._complete(actions)
         if isinstance(actions, np.ndarray) and actions.dtype.kind in "iubf":
+            if actions.size == 0:
+                return self.null(actions.shape[: actions.shape.index(0) + 1])
             component = self._default(actions, vector=actions.ndim > 1)
             if isinstance(component, Continuous) and component.size == actions.ndim == 1:
                 actions = actions[:, None]
@@ -96,7 +98,7 @@ class ActionSpec:
         """Whether ``item`` is a sequence of actions rather than one action (a vector is one action)."""
         if not isinstance(item, (list, tuple, np.ndarray)) or (isinstance(item, np.ndarray) and item.ndim == 0):
             return False
-        if len(item) == 0 or not np.isscalar(item[0]):
+        if len(item) == 0 or not all(np.isscalar(part) for part in item):
             return True
         vector = any(isinstance(c, (Continuous, Keyboard)) for c in self.components)
         return isinstance(item[0], str) or not vector
@@ -144,6 +146,8 @@ class ActionSpec:
     def _column(self, component: Component, value: Any) -> np.ndarray:
         """Checked values of one component, whatever axes lead."""
         array, null = np.asarray(value), component.null(())
+        if array.size == 0:
+            return component.null(array.shape[: array.shape.index(0) + 1])
         if array.dtype.kind in "UO" and isinstance(component, (Discrete, Language)):
             column = np.empty(array.size, null.dtype)
             for i, item in enumerate(array.reshape(-1).tolist()):
@@ -156,7 +160,7 @@ class ActionSpec:
         if null.ndim and array.shape[-1:] != null.shape:
             raise ActionError(f"action component {component.name!r} takes {null.shape[0]} values, got {array.shape}")
         top = len(component.labels) - 1 if isinstance(component, Discrete) else 1
-        if null.dtype == np.int64 and array.size and not (array.min() >= -1 and array.max() <= top):
+        if null.dtype == np.int64 and not (array.min() >= -1 and array.max() <= top):
             raise ActionError(f"action component {component.name!r} takes 0..{top} (or -1 for null)")
         return array
 

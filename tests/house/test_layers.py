@@ -16,12 +16,17 @@ FOLDERS = {
 }
 LAYERS = {
     "actions": 0,
+    "action_components": 0,
+    "action_spaces": 0,
+    "video": 0,
+    "starts": 1,
     "conditioning": 1,
     "heads": 1,
     "codecs": 1,
     "fast": 1,
     "slow": 1,
     "world_model": 2,
+    "dream": 2,
     "datasets": 2,
     "envs": 3,
     "planning": 4,

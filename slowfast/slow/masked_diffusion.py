@@ -1,0 +1,215 @@
+"""The slow learner: masked conditional video diffusion (SlowFast-VGen §3.1, Eq. 1 and 2).
+
+A window is a clean prefix of f_p frames and f_g frames of noise, concatenated along time; the network sees all of it,
+and only its prediction for the new frames counts, in the loss and in sampling.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from einops import rearrange
+from torch import nn
+
+from slowfast.conditioning.encoder import ActionEncoder
+from slowfast.slow.noise import CLEAN, NoiseProcess
+from slowfast.slow.unet import MaskedUNet3D
+from slowfast.slow.windows import ActionTensors, Windows
+
+
+@dataclass(frozen=True)
+class MaskedDiffusionConfig:
+    """How windows are masked and sampled.
+
+    ``window``: most frames the network was trained on. ``prefix_timestep``: ``shared`` as in the paper (nothing tells
+    the network which frames are clean) or ``own`` (a clean frame carries its own noise level; a deviation from the
+    paper that small models need). ``context_noise``: noise level of the prefix while sampling, in [0, 1), only with
+    ``own``. ``steps``: sampling steps. ``guidance``: classifier-free guidance, 1 is off. ``dropout``: of the temporal
+    convolutions while training (diffusers' own is 0.1).
+    """
+
+    window: int = 8
+    prefix_timestep: str = "own"
+    context_noise: float = 0.0
+    steps: int = 4
+    guidance: float = 1.0
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.prefix_timestep not in ("shared", "own"):
+            raise ValueError(f"prefix_timestep {self.prefix_timestep!r} is not 'shared' or 'own'")
+        if self.context_noise and self.prefix_timestep == "shared":
+            raise ValueError("context_noise needs prefix_timestep='own': a shared timestep cannot say how noisy it is")
+
+
+class MaskedVideoDiffusion(nn.Module):
+    """A :class:`~slowfast.slow.SlowLearner` over latents; it knows nothing of pixels, environments or clips."""
+
+    def __init__(
+        self, unet: MaskedUNet3D, actions: ActionEncoder, noise: NoiseProcess, config: MaskedDiffusionConfig
+    ) -> None:
+        super().__init__()
+        if actions.config.width != unet.time_embed_dim:
+            raise ValueError(f"the action encoder is {actions.config.width} wide, the UNet takes {unet.time_embed_dim}")
+        self.unet, self.actions, self.noise, self.config = unet, actions, noise, config
+        for module in unet.modules():
+            if isinstance(module, nn.Dropout) and module.p:
+                module.p = config.dropout
+
+    @property
+    def device(self) -> torch.device:
+        return self.unet.conv_in.weight.device
+
+    def memory_layers(self, kind: str) -> list[str]:
+        """Names inside :attr:`unet` that a memory may attach to; see :meth:`MaskedUNet3D.memory_layers`."""
+        return self.unet.memory_layers(kind)
+
+    def null_actions(self, batch: int, frames: int) -> ActionTensors:
+        """All action components missing."""
+        return self.actions.null(batch, frames, self.device)
+
+    def predict(self, sample: torch.Tensor, level: torch.Tensor, actions: ActionTensors) -> torch.Tensor:
+        """The network's prediction ``[B, F, C, h, w]`` for frames at noise levels ``[B, F]`` (-1: clean)."""
+        dtype = self.unet.conv_in.weight.dtype
+        conditions = self.actions(actions)
+        output = self.unet(
+            rearrange(sample, "b f c h w -> b c f h w").to(dtype),
+            level.clamp(min=0),
+            conditions.text,
+            conditions.frame,
+            return_dict=False,
+        )[0]
+        return rearrange(output, "b c f h w -> b f c h w").to(sample.dtype)
+
+    def loss(self, windows: Windows, generators: Sequence[torch.Generator], prefix_noise: float = 0.0) -> torch.Tensor:
+        """Mean squared error over the new frames, ``[B]`` (Eq. 2).
+
+        B = k * E windows, episode-major, E = ``len(generators)``: all draws for an episode's windows come from its own
+        generator. ``prefix_noise``: with ``own`` timesteps, the prefix gets a noise level uniform in [0, this), which
+        the network is told (augmentation against drift).
+        """
+        latents, prefix = windows.latents, windows.prefix
+        level, noise = self._draw(latents, prefix, generators, prefix_noise)
+        noisy = self.noise.mix(latents, noise, level)
+        shown = level if self.config.prefix_timestep == "own" else level[:, -1:].expand_as(level)
+        prediction = self.predict(noisy, shown, windows.actions)[:, prefix:]
+        target = self.noise.target(latents, noise, level)[:, prefix:]
+        return (prediction - target).float().square().flatten(1).mean(1)
+
+    @torch.no_grad()
+    def generate(
+        self,
+        context: torch.Tensor,
+        actions: ActionTensors,
+        frames: int,
+        generators: Sequence[torch.Generator],
+        steps: int | None = None,
+        guidance: float | None = None,
+    ) -> torch.Tensor:
+        """Samples ``[B, frames, C, h, w]`` after ``context`` ``[B, P, C, h, w]``, P >= 0; actions ``[B, P + frames]``.
+
+        B = k * E, episode-major; the starting noise of an episode comes from its generator. The context is the same
+        bits at every step unless ``context_noise`` says otherwise. Raises ValueError when P + frames is more than the
+        window.
+        """
+        batch, prefix = context.shape[:2]
+        if prefix + frames > self.config.window:
+            raise ValueError(f"{prefix} + {frames} frames do not fit the window of {self.config.window}")
+        guidance = self.config.guidance if guidance is None else guidance
+        level = torch.full((batch, prefix + frames), CLEAN, device=context.device)
+        if self.config.context_noise:
+            level[:, :prefix] = self.config.context_noise * self.noise.levels
+        drawn = _normal(generators, batch, (prefix + frames, *context.shape[2:])).to(context)
+        clean = self.noise.mix(context, drawn[:, :prefix], level[:, :prefix])
+        sample = drawn[:, prefix:] * self.noise.start_scale
+        for timestep in self.noise.timesteps(steps or self.config.steps, context.device):
+            level[:, prefix:] = timestep
+            shown = level if self.config.prefix_timestep == "own" else torch.full_like(level, float(timestep))
+            scaled = self._scaled(sample, timestep)
+            prediction = self._guided(torch.cat([clean, scaled], 1), shown, actions, guidance)[:, prefix:]
+            sample = self.noise.step(prediction, timestep, sample)
+        return sample
+
+    def _scaled(self, sample: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
+        scale = getattr(self.noise.scheduler, "scale_model_input", None)
+        return scale(sample, timestep) if scale else sample
+
+    def _guided(
+        self, sample: torch.Tensor, level: torch.Tensor, actions: ActionTensors, guidance: float
+    ) -> torch.Tensor:
+        if guidance == 1.0:
+            return self.predict(sample, level, actions)
+        null = self.null_actions(*level.shape)
+        both = {name: torch.stack([actions[name], null[name]], 1).flatten(0, 1) for name in actions}
+        doubled, levels = sample.repeat_interleave(2, 0), level.repeat_interleave(2, 0)
+        conditional, free = rearrange(self.predict(doubled, levels, both), "(b g) ... -> g b ...", g=2)
+        return free + guidance * (conditional - free)
+
+    def _draw(
+        self, latents: torch.Tensor, prefix: int, generators: Sequence[torch.Generator], prefix_noise: float
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Noise levels ``[B, F]`` and noise like ``latents``."""
+        each = _each(len(generators), latents.shape[0])
+        drawn = torch.cat([self.noise.draw(each, g) for g in generators]).to(latents.device)
+        noise = _normal(generators, latents.shape[0], latents.shape[1:]).to(latents)
+        level = drawn[:, None].repeat(1, latents.shape[1])
+        level[:, :prefix] = CLEAN
+        if prefix_noise and prefix:
+            if self.config.prefix_timestep == "shared":
+                raise ValueError("prefix_noise needs prefix_timestep='own': a shared timestep cannot tell its level")
+            share = torch.cat([torch.rand(each, generator=g, device=g.device) for g in generators]).to(latents.device)
+            level[:, :prefix] = (share * prefix_noise * self.noise.levels)[:, None]
+        return level, noise
+
+    def save_pretrained(self, folder: str | Path, dtype: torch.dtype | None = None) -> None:
+        """Writes ``unet/``, ``scheduler/``, ``action_encoder/`` and ``slow_learner.json``."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        copy_in(self.unet, dtype).save_pretrained(str(folder / "unet"), safe_serialization=True)
+        self.noise.save_pretrained(folder / "scheduler")
+        self.actions.save_pretrained(folder / "action_encoder", dtype)
+        description = {"class": "MaskedVideoDiffusion", **asdict(self.config)}
+        (folder / "slow_learner.json").write_text(json.dumps(description, indent=2) + "\n")
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> MaskedVideoDiffusion:
+        """Reads what :meth:`save_pretrained` wrote, as float32."""
+        folder = Path(folder)
+        description: dict[str, Any] = json.loads((folder / "slow_learner.json").read_text())
+        description.pop("class")
+        return cls(
+            load_unet(folder / "unet"),
+            ActionEncoder.from_pretrained(folder / "action_encoder"),
+            NoiseProcess.from_pretrained(folder / "scheduler"),
+            MaskedDiffusionConfig(**description),
+        )
+
+
+def load_unet(folder: str | Path) -> MaskedUNet3D:
+    """A stock or own ``UNet3DConditionModel`` folder as float32, from disk alone."""
+    unet: MaskedUNet3D = MaskedUNet3D.from_pretrained(
+        str(folder), local_files_only=True, use_safetensors=True, low_cpu_mem_usage=False
+    )
+    return unet.float().eval()
+
+
+def copy_in(module: nn.Module, dtype: torch.dtype | None) -> Any:
+    """A copy with weights of another type; the module itself keeps its precision."""
+    return nn.Module.to(copy.deepcopy(module), dtype) if dtype else module
+
+
+def _each(episodes: int, batch: int) -> int:
+    if episodes == 0 or batch % episodes:
+        raise ValueError(f"{batch} windows cannot be shared equally among {episodes} generators (one an episode)")
+    return batch // episodes
+
+
+def _normal(generators: Sequence[torch.Generator], batch: int, shape: Sequence[int]) -> torch.Tensor:
+    each = _each(len(generators), batch)
+    return torch.cat([torch.randn(each, *shape, generator=g, device=g.device) for g in generators])

@@ -1,0 +1,104 @@
+"""Between data and noise: what diffusers' schedulers define, with a noise level a frame.
+
+``noisy = signal * data + sigma * noise``. Flow matching: signal 1 - s, sigma s, s = t / T. DDPM: signal sqrt(a), sigma
+sqrt(1 - a). A level of -1 stands for a clean frame: signal 1, sigma 0, exactly.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import numpy as np
+import torch
+
+CLEAN = -1.0
+SCHEDULERS = ("FlowMatchEulerDiscreteScheduler", "DDIMScheduler", "EulerDiscreteScheduler")
+"""Those whose sampling steps draw nothing: all randness of a sample is in the noise it starts from."""
+
+
+class NoiseProcess:
+    """A diffusers scheduler, seen as a process with continuous (flow) or integer (DDPM) noise levels ``0..T``."""
+
+    def __init__(self, scheduler: Any) -> None:
+        self.scheduler = scheduler
+        self.flow = isinstance(scheduler, diffusers.FlowMatchEulerDiscreteScheduler)
+        self.levels = int(scheduler.config["num_train_timesteps"])
+        self.prediction = "flow" if self.flow else str(scheduler.config["prediction_type"])
+        if self.prediction not in ("flow", "epsilon", "v_prediction"):
+            raise ValueError(f"scheduler prediction_type {self.prediction!r} is not epsilon, v_prediction or flow")
+
+    @classmethod
+    def create(cls, name: str, **settings: Any) -> NoiseProcess:
+        """A process from a diffusers scheduler's class name and settings. Raises ValueError for an unknown name.
+
+        Latents have no bounds, so DDIM does not clip them unless ``clip_sample`` says so (diffusers clips to [-1, 1]).
+        """
+        if name not in SCHEDULERS:
+            raise ValueError(f"scheduler {name!r} is not known; choose one of {', '.join(SCHEDULERS)}")
+        if name == "DDIMScheduler":
+            settings = {"clip_sample": False, **settings}
+        return cls(getattr(diffusers, name)(**settings))
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> NoiseProcess:
+        """Reads ``scheduler_config.json``; a DDPM-family class we do not sample with becomes ``DDIMScheduler``."""
+        path = Path(folder) / "scheduler_config.json"
+        config = json.loads(path.read_text())
+        name = config.get("_class_name", "DDIMScheduler")
+        return cls(getattr(diffusers, name if name in SCHEDULERS else "DDIMScheduler").from_config(config))
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        self.scheduler.save_pretrained(str(folder))
+
+    def draw(self, count: int, generator: torch.Generator) -> torch.Tensor:
+        """``float32 [count]`` training levels: uniform in (0, T] for flow, in {0..T-1} for DDPM."""
+        if self.flow:
+            return self.levels * (1 - torch.rand(count, generator=generator, device=generator.device))
+        return torch.randint(self.levels, (count,), generator=generator, device=generator.device).float()
+
+    def mix(self, data: torch.Tensor, noise: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
+        """Noisy frames: data and noise ``[B, F, ...]``, level ``[B, F]``; clean frames come back bit for bit."""
+        signal, sigma = self._scales(level, data)
+        return torch.where(self._clean(level, data), data, signal * data + sigma * noise)
+
+    def target(self, data: torch.Tensor, noise: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
+        """What the network has to predict."""
+        if self.prediction == "epsilon":
+            return noise
+        if self.prediction == "flow":
+            return noise - data
+        signal, sigma = self._scales(level, data)
+        return signal * noise - sigma * data
+
+    def timesteps(self, steps: int, device: torch.device | str) -> torch.Tensor:
+        """Prepares the scheduler for ``steps`` sampling steps and returns its timesteps, high to low."""
+        if self.flow:
+            self.scheduler.set_timesteps(sigmas=np.linspace(1.0, 1.0 / steps, steps).tolist(), device=device)
+        else:
+            self.scheduler.set_timesteps(steps, device=device)
+        return self.scheduler.timesteps
+
+    def step(self, prediction: torch.Tensor, timestep: torch.Tensor, sample: torch.Tensor) -> torch.Tensor:
+        """One deterministic sampling step for all episodes at once."""
+        return self.scheduler.step(prediction, timestep, sample, return_dict=False)[0]
+
+    @property
+    def start_scale(self) -> float:
+        """Standard deviation of the noise that sampling starts from."""
+        return 1.0 if self.flow else float(self.scheduler.init_noise_sigma)
+
+    def _scales(self, level: torch.Tensor, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        if self.flow:
+            sigma = level.clamp(min=0) / self.levels
+            signal = 1 - sigma
+        else:
+            cumulative = self.scheduler.alphas_cumprod.to(level.device)[level.clamp(min=0).long()]
+            signal, sigma = cumulative.sqrt(), (1 - cumulative).sqrt()
+        shape = (*level.shape, *(1,) * (like.ndim - level.ndim))
+        return signal.view(shape).to(like.dtype), sigma.view(shape).to(like.dtype)
+
+    def _clean(self, level: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+        return (level < 0).view(*level.shape, *(1,) * (like.ndim - level.ndim))

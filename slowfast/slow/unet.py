@@ -1,0 +1,101 @@
+"""diffusers' ``UNet3DConditionModel`` with conditions that may differ from frame to frame.
+
+The stock ``forward`` repeats one timestep and one text over all frames of a window. This one takes a timestep a window
+or a frame, text a window or a frame, and a vector a frame that is added to the time embedding (the route of actions).
+Modules, their names and their weights are the stock ones: stock checkpoints load as they are.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from diffusers import UNet3DConditionModel
+from diffusers.models.unets.unet_3d_condition import UNet3DConditionOutput
+from einops import rearrange
+
+MEMORY_LAYERS = ("temporal_attention", "attention", "attention_and_convolutions")
+PROJECTIONS = ("to_q", "to_k", "to_v", "to_out.0")
+
+
+class MaskedUNet3D(UNet3DConditionModel):
+    """A video UNet over windows ``[B, C, F, h, w]``; every inner layer keeps the batch as its outermost axis.
+
+    A side of h or w that does not divide by ``2 ** (levels - 1)`` is upsampled to the size of its skip connection, as
+    the stock network does.
+    """
+
+    def forward(
+        self,
+        sample: torch.Tensor,
+        timestep: torch.Tensor,
+        encoder_hidden_states: torch.Tensor,
+        frame_embedding: torch.Tensor | None = None,
+        return_dict: bool = True,
+    ) -> UNet3DConditionOutput | tuple[torch.Tensor]:
+        """Predicts noise, velocity or flow, whatever the scheduler asks for, for all frames.
+
+        ``sample`` ``[B, C, F, h, w]``; ``timestep`` ``[]``, ``[B]`` or ``[B, F]``, in the scheduler's units;
+        ``encoder_hidden_states`` ``[B, L, D]`` or ``[B, F, L, D]``; ``frame_embedding`` ``[B, F, time_embed_dim]``.
+        """
+        batch, _, frames, _, _ = sample.shape
+        if timestep.ndim < 2:
+            timestep = timestep.reshape(-1, 1).expand(batch, frames)
+        features = self.time_proj(timestep.reshape(-1)).to(self.conv_in.weight.dtype)
+        embedding = self.time_embedding(features)  # [B*F, time_embed_dim]
+        if frame_embedding is not None:
+            embedding = embedding + rearrange(frame_embedding, "b f d -> (b f) d").to(embedding.dtype)
+        if encoder_hidden_states.ndim == 3:
+            encoder_hidden_states = encoder_hidden_states[:, None].expand(-1, frames, -1, -1)
+        text = rearrange(encoder_hidden_states, "b f l d -> (b f) l d").to(self.conv_in.weight.dtype)
+
+        hidden = self.conv_in(rearrange(sample, "b c f h w -> (b f) c h w"))
+        hidden = self.transformer_in(hidden, num_frames=frames, return_dict=False)[0]
+        skips: tuple[torch.Tensor, ...] = (hidden,)
+        for block in self.down_blocks:
+            hidden, new = block(hidden, temb=embedding, num_frames=frames, **_text(block, text))
+            skips += new
+        if self.mid_block is not None:
+            hidden = self.mid_block(hidden, embedding, encoder_hidden_states=text, num_frames=frames)
+        uneven = any(side % 2**self.num_upsamplers for side in sample.shape[-2:])
+        for block in self.up_blocks:
+            own, skips = skips[-len(block.resnets) :], skips[: -len(block.resnets)]
+            size = skips[-1].shape[2:] if uneven and skips else None
+            hidden = block(
+                hidden,
+                temb=embedding,
+                res_hidden_states_tuple=own,
+                upsample_size=size,
+                num_frames=frames,
+                **_text(block, text),
+            )
+        if self.conv_norm_out is not None:
+            hidden = self.conv_act(self.conv_norm_out(hidden))
+        output = rearrange(self.conv_out(hidden), "(b f) c h w -> b c f h w", f=frames)
+        return UNet3DConditionOutput(sample=output) if return_dict else (output,)
+
+    @property
+    def time_embed_dim(self) -> int:
+        """Width of the vector a frame that carries timestep and action."""
+        return int(self.config["block_out_channels"][0]) * 4
+
+    def memory_layers(self, kind: str = "attention") -> list[str]:
+        """Dotted names of the layers that a memory may attach to.
+
+        ``temporal_attention``: query, key, value and output of attention along time; ``attention``: those of all
+        attention (spatial, text, temporal); ``attention_and_convolutions``: also the 3x3 convolutions of the residual
+        blocks. Raises ValueError for another kind.
+        """
+        if kind not in MEMORY_LAYERS:
+            raise ValueError(f"memory layers {kind!r} are not known; choose one of {', '.join(MEMORY_LAYERS)}")
+        names = [name for name, _ in self.named_modules()]
+        chosen = [name for name in names if name.endswith(PROJECTIONS)]
+        if kind == "temporal_attention":
+            chosen = [name for name in chosen if "temp_attentions" in name or name.startswith("transformer_in")]
+        if kind == "attention_and_convolutions":
+            chosen += [name for name in names if ".resnets." in name and name.endswith(("conv1", "conv2"))]
+        return chosen
+
+
+def _text(block: torch.nn.Module, text: torch.Tensor) -> dict[str, Any]:
+    return {"encoder_hidden_states": text} if getattr(block, "has_cross_attention", False) else {}

@@ -1,0 +1,299 @@
+"""The object that users hold: a codec, a slow learner, and the memories that attach to it.
+
+It composes; the mathematics is in its parts. Frames are ``uint8 [T, H, W, 3]`` or ``[B, T, H, W, 3]`` at this edge.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.resources
+import json
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from einops import rearrange
+
+from slowfast.actions import ActionSpec, Columns
+from slowfast.codecs import Codec, load_codec
+from slowfast.fast import EpisodicMemory, MemoryRule, memory_rule
+from slowfast.fast.files import write_text
+from slowfast.fast.generators import episode_generator
+from slowfast.slow import load_slow_learner
+from slowfast.slow.windows import ActionTensors, concat_actions, select_actions
+from slowfast.starts import Starts
+
+if TYPE_CHECKING:
+    from slowfast.slow.masked_diffusion import MaskedVideoDiffusion
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class WorldConfig:
+    """What a world folder's ``world.json`` holds.
+
+    ``frame_size``: (height, width); ``fps``: frames a second, or None if time has no unit; ``context``: f_p, the frames
+    a dream looks back on; ``chunk``: f_g, the most frames it makes at once; ``memory``: the default
+    :class:`~slowfast.fast.MemoryRule` as a mapping with ``name``; ``environment``: the real world it was trained on
+    (``id`` and ``kwargs`` for ``gymnasium.make``), if any.
+    """
+
+    name: str
+    frame_size: tuple[int, int]
+    context: int = 4
+    chunk: int = 4
+    fps: float | None = None
+    memory: dict[str, Any] = field(default_factory=lambda: {"name": "paper"})
+    environment: dict[str, Any] | None = None
+
+
+class WorldModel:
+    """A learned world: ``WorldModel.from_pretrained("doom-rooms")``, then :meth:`imagine`, or as an environment."""
+
+    def __init__(
+        self, config: WorldConfig, codec: Codec, slow: MaskedVideoDiffusion, folder: Path | None = None
+    ) -> None:
+        self.config, self.codec, self.slow, self.folder = config, codec, slow, folder
+
+    # --- folders -------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_folder: str | Path,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+        compile: bool = False,
+    ) -> WorldModel:
+        """A world that ships with the package, by name, or any folder that :meth:`save_pretrained` wrote.
+
+        ``compile``: let ``torch.compile`` compile the network on its first calls. Raises FileNotFoundError when
+        there is no such world, ValueError when the folder is of a newer format.
+        """
+        folder = find_world(name_or_folder)
+        description = json.loads((folder / "world.json").read_text())
+        version = description.pop("format_version", None)
+        if version != FORMAT_VERSION:
+            raise ValueError(f"{folder / 'world.json'}: format_version {version}, this release reads {FORMAT_VERSION}")
+        description["frame_size"] = tuple(description["frame_size"])
+        codec, slow = load_codec(folder / "vae"), load_slow_learner(folder)
+        for part in (codec, slow):
+            _placed(part, device, dtype)
+        world = cls(WorldConfig(**description), codec, slow, folder)  # type: ignore[arg-type]
+        if compile:
+            # A memory hooks layers after compilation, so the compiled code has to look at hooks on every call.
+            torch._dynamo.config.skip_nnmodule_hook_guards = False
+            world.slow.unet.compile()
+        return world
+
+    @classmethod
+    def from_text_to_video(
+        cls,
+        folder: str | Path,
+        spec: ActionSpec,
+        frame_size: tuple[int, int],
+        context: int = 16,
+        chunk: int = 16,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> WorldModel:
+        """A text-to-video folder in diffusers' layout (ModelScope's, with ``vae/``) as a world to train on actions.
+
+        Without a prefix and with null actions it generates what the original does. ``frame_size``: (height, width).
+        Raises FileNotFoundError for a missing part, ValueError when parts do not fit.
+        """
+        from slowfast.slow.build import from_text_to_video
+
+        slow, codec = from_text_to_video(folder, spec), load_codec(Path(folder) / "vae")
+        if codec.latent_channels != slow.unet.config["in_channels"]:
+            raise ValueError(f"{folder}: unet/ does not take the {codec.latent_channels} channels that vae/ makes")
+        for part in (codec, slow):
+            _placed(part, device, dtype)
+        return cls(WorldConfig(Path(folder).resolve().name, frame_size, context, chunk), codec, slow)
+
+    def save_pretrained(self, folder: str | Path, dtype: torch.dtype | None = torch.bfloat16) -> None:
+        """Writes ``vae/``, ``unet/``, ``scheduler/``, ``action_encoder/``, and last ``world.json``."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "world.json").unlink(missing_ok=True)
+        self.codec.save_pretrained(folder / "vae", dtype)
+        self.slow.save_pretrained(folder, dtype)
+        if self.folder and self.folder != folder and (self.folder / "starts.safetensors").is_file():
+            self.starts.save(folder / "starts.safetensors")
+        description = {"format_version": FORMAT_VERSION, **asdict(self.config)}
+        write_text(folder / "world.json", json.dumps(description, indent=2) + "\n")
+
+    @cached_property
+    def base_hash(self) -> str:
+        """SHA-256 of the slow learner's weights, as float32; memories and snapshots carry it."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.slow.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+    @cached_property
+    def starts(self) -> Starts:
+        """Validation contexts that ship with the world. Raises FileNotFoundError when there are none."""
+        if self.folder is None:
+            raise FileNotFoundError("this world was not loaded from a folder, so it has no starts.safetensors")
+        return Starts.load(self.folder / "starts.safetensors", self.action_spec)
+
+    # --- conversions ---------------------------------------------------------------------------------------------
+
+    @property
+    def action_spec(self) -> ActionSpec:
+        return self.slow.actions.spec
+
+    @property
+    def device(self) -> torch.device:
+        return self.slow.device
+
+    @torch.no_grad()
+    def encode(self, frames: np.ndarray) -> torch.Tensor:
+        """``uint8 [B, T, H, W, 3]`` to normalised latents ``float32 [B, T, C, h, w]``."""
+        expected = (*self.config.frame_size, 3)
+        if frames.dtype != np.uint8 or frames.ndim != 5 or frames.shape[2:] != expected:
+            raise ValueError(
+                f"frames have to be uint8 [B, T, {', '.join(map(str, expected))}], got {frames.dtype} {frames.shape}"
+            )
+        tensor = torch.from_numpy(np.ascontiguousarray(frames)).to(self.device)
+        return self.codec.encode(rearrange(tensor, "b t h w c -> b t c h w").float() / 127.5 - 1).float()
+
+    @torch.no_grad()
+    def decode(self, latents: torch.Tensor) -> np.ndarray:
+        """Latents ``[B, T, C, h, w]`` to ``uint8 [B, T, H, W, 3]``."""
+        frames = rearrange(self.codec.decode(latents), "b t c h w -> b t h w c")
+        return ((frames.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
+
+    def action_tensors(self, columns: Columns) -> ActionTensors:
+        """Columns ``[B, T]`` as tensors on the world's device."""
+        return self.slow.actions.tensors(columns, self.device)
+
+    # --- memory --------------------------------------------------------------------------------------------------
+
+    def new_memory(self, episodes: int = 1, seed: int = 0, rule: str | MemoryRule | None = None) -> EpisodicMemory:
+        """Fresh memories for E episodes. ``rule``: a name, a rule, or None for the world's own default."""
+        if rule is None:
+            settings = dict(self.config.memory)
+            rule = memory_rule(settings.pop("name"), **settings)
+        elif isinstance(rule, str):
+            settings = dict(self.config.memory) if rule == self.config.memory["name"] else {"name": rule}
+            rule = memory_rule(settings.pop("name"), **settings)
+        return EpisodicMemory(self.slow, rule, episodes, seed, self.config.context, self.config.chunk, self.base_hash)
+
+    def imagine(
+        self, frames: np.ndarray, actions: Any, *, memory: EpisodicMemory | None = None, seed: int = 0
+    ) -> np.ndarray:
+        """The frames that the world expects after ``frames`` when ``actions`` are taken.
+
+        ``frames`` ``uint8 [T, H, W, 3]`` or ``[B, T, H, W, 3]``, T >= 1 (the last f_p are used); ``actions``: the T - 1
+        that led through them, then n >= 1 to imagine, in any form that :meth:`ActionSpec.columns` takes. Returns
+        ``uint8 [n, H, W, 3]`` or ``[B, n, H, W, 3]``. Reads ``memory`` and never writes it; with E episodes in it,
+        B = k * E, episode-major. Raises ValueError when there are not more than T - 1 actions.
+        """
+        batched, columns = self._arguments(frames, actions)
+        past = batched.shape[1] - 1
+        future = next(iter(columns.values())).shape[1] - past
+        if future < 1:
+            raise ValueError(
+                f"{batched.shape[1]} frames take {past} past actions and at least one more, got {past + future}"
+            )
+        latents = self.encode(batched[:, -self.config.context :])
+        tensors = self._led_into(columns)
+        first = past + 1 - latents.shape[1]
+        generators = [episode_generator(seed, episode) for episode in range(len(batched))]
+        made = self.imagine_latents(
+            latents, select_actions(tensors, (slice(None), slice(first, None))), memory, generators
+        )
+        result = self.decode(made)
+        return result if frames.ndim == 5 else result[0]
+
+    def imagine_latents(
+        self,
+        context: torch.Tensor,
+        actions: ActionTensors,
+        memory: EpisodicMemory | None,
+        generators: Sequence[torch.Generator],
+    ) -> torch.Tensor:
+        """Chains chunks in latent space: ``context`` ``[B, P, C, h, w]`` to ``[B, n, C, h, w]``.
+
+        ``actions`` ``[B, P + n]``: the action that led into each frame.
+        """
+        self._check_memory(memory)
+        frames = next(iter(actions.values())).shape[1] - context.shape[1]
+        parts: list[torch.Tensor] = []
+        with memory.attached() if memory is not None else nullcontext():
+            while frames:
+                count = min(self.config.chunk, frames)
+                window = select_actions(actions, (slice(None), slice(0, context.shape[1] + count)))
+                parts.append(self.slow.generate(context, window, count, generators))
+                both = torch.cat([context, parts[-1]], 1)
+                context = both[:, -self.config.context :]
+                actions = select_actions(actions, (slice(None), slice(both.shape[1] - context.shape[1], None)))
+                frames -= count
+        return torch.cat(parts, 1)
+
+    def observe(self, frames: np.ndarray, actions: Any, memory: EpisodicMemory) -> dict[str, torch.Tensor]:
+        """Teaches ``memory`` true frames: ``uint8 [T, H, W, 3]`` or ``[E, T, H, W, 3]`` with their T - 1 actions.
+
+        Returns what :meth:`EpisodicMemory.append` returns. Frames that continue what the memory saw last start with a
+        frame it has not seen, and then come with T actions. Raises ValueError for any other number of actions.
+        """
+        self._check_memory(memory)
+        batched, columns = self._arguments(frames, actions)
+        given = next(iter(columns.values())).shape[1]
+        if given == batched.shape[1] - 1:
+            tensors = self._led_into(columns)
+        elif given == batched.shape[1]:
+            tensors = self.action_tensors(columns)
+        else:
+            count = batched.shape[1]
+            raise ValueError(f"{count} frames take {count - 1} actions (or {count}, when they go on), got {given}")
+        return memory.append(self.encode(batched), tensors)
+
+    def _check_memory(self, memory: EpisodicMemory | None) -> None:
+        if memory is not None and memory.slow is not self.slow:
+            raise ValueError(
+                "this memory is attached to another world's network; make one with this world's new_memory()"
+            )
+
+    def _arguments(self, frames: np.ndarray, actions: Any) -> tuple[np.ndarray, Columns]:
+        """Frames and action columns, both with a batch axis."""
+        frames = np.asarray(frames)
+        columns = self.action_spec.columns(actions)
+        first = self.action_spec.components[0]
+        axes = columns[first.name].shape[: columns[first.name].ndim - first.null(()).ndim]
+        if frames.ndim == 4 and len(axes) == 1:
+            return frames[None], {name: column[None] for name, column in columns.items()}
+        if frames.ndim == 5 and len(axes) == 2 and len(frames) == axes[0]:
+            return frames, columns
+        raise ValueError(f"frames [T, H, W, 3] go with actions [T], or both with [B, T]; got {frames.shape} and {axes}")
+
+    def _led_into(self, columns: Columns) -> ActionTensors:
+        """Actions ``[B, n]`` shifted to the frames they led into ``[B, n + 1]``; the first is unknown."""
+        batch = len(next(iter(columns.values())))
+        return concat_actions([self.slow.null_actions(batch, 1), self.action_tensors(columns)])
+
+
+def _placed(part: object, device: torch.device | str, dtype: torch.dtype) -> None:
+    assert isinstance(part, torch.nn.Module)
+    part.to(device=device, dtype=dtype).requires_grad_(False).eval()
+
+
+def find_world(name_or_folder: str | Path) -> Path:
+    """The folder of a shipped world or of a path. Raises FileNotFoundError that names the worlds there are."""
+    shipped = Path(str(importlib.resources.files("slowfast"))) / "checkpoints"
+    for folder in (shipped / str(name_or_folder), Path(name_or_folder)):
+        if (folder / "world.json").is_file():
+            return folder
+    names = sorted(path.parent.name for path in shipped.glob("*/world.json"))
+    raise FileNotFoundError(
+        f"no world {str(name_or_folder)!r}: neither shipped ({', '.join(names) or 'none'}) nor a folder with world.json"
+    )
