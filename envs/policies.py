@@ -40,6 +40,7 @@ class RandomPolicy:
 POLICIES = {
     "explore": "slowfast.envs.doom_rooms.policies:ExploringPolicy",
     "random": "slowfast.envs.policies:RandomPolicy",
+    "restless": "slowfast.envs.doom_rooms.restless:RestlessPolicy",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
+from typing import Any
 
 from tqdm import tqdm
 
@@ -14,7 +15,7 @@ class Bar:
     """
 
     def __init__(self, title: str, unit: str = "step") -> None:
-        self._bar: tqdm[None] = tqdm(desc=title, unit=f" {unit}", dynamic_ncols=True, mininterval=0.2)
+        self._bar: tqdm[Any] = tqdm(desc=title, unit=f" {unit}", dynamic_ncols=True, mininterval=0.2)
 
     def __enter__(self) -> Bar:
         return self

@@ -26,6 +26,8 @@ class CodecTaskConfig:
     """Weight of the absolute error of pixel differences."""
     kl: float = 1e-5
     """Weight of the KL divergence a latent number, which keeps latents in reach of a normal distribution."""
+    linear_start: bool = False
+    """Start as the principal components of patches (one level of `widths`); saves most of the early training."""
     channels_last: bool = True
     """Memory format of the convolutions; usually the quicker one on CPUs and on recent GPUs."""
     validation_episodes: int = 32

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from slowfast.codecs.image_vae import ImageVAE
+from slowfast.codecs.linear_start import linear_start
 from slowfast.training.codec_config import CodecTaskConfig
 from slowfast.training.frames import sample_frames, to_bytes, to_float
 from slowfast.training.random import numpy_generator, torch_generator
@@ -43,6 +44,8 @@ class CodecTask:
             raise ValueError(
                 f"crop {config.crop} does not fit into frames of {self.pool.shape[1]}x{self.pool.shape[2]}"
             )
+        if config.linear_start:
+            linear_start(codec, to_float(torch.from_numpy(self.pool[: config.statistics_frames])))
         if config.channels_last:
             codec.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -59,8 +62,9 @@ class CodecTask:
 
     def loss(self, batch: Tensor, index: int) -> tuple[Tensor, dict[str, Tensor]]:
         frames = self._input(batch)
-        posterior = self.module.vae.encode(frames).latent_dist
-        output = self.module.vae.decode(posterior.sample(torch_generator(self.seed, 3, index))).sample
+        posterior = self.module.vae.encode(self._patches(frames)).latent_dist
+        latents = posterior.sample(torch_generator(self.seed, 3, index))
+        output = self.module.to_pixels(self.module.vae.decode(latents).sample)
         error = output - frames
         parts = {
             "mse": error.square().mean(),
@@ -91,17 +95,18 @@ class CodecTask:
         self.module.save_pretrained(folder)
 
     def _input(self, frames: Tensor) -> Tensor:
-        inputs = to_float(frames.to(next(self.module.parameters()).device))
-        return inputs.contiguous(
-            memory_format=torch.channels_last if self.config.channels_last else torch.contiguous_format
-        )
+        return to_float(frames.to(next(self.module.parameters()).device))
+
+    def _patches(self, frames: Tensor) -> Tensor:
+        layout = torch.channels_last if self.config.channels_last else torch.contiguous_format
+        return self.module.to_patches(frames).contiguous(memory_format=layout)
 
     @torch.no_grad()
     def _reconstruct(self, frames: np.ndarray) -> np.ndarray:
         outputs = []
         for part in torch.from_numpy(frames).split(self.config.batch_size):
-            latents = self.module.vae.encode(self._input(part)).latent_dist.mode()
-            outputs.append(to_bytes(self.module.vae.decode(latents).sample).cpu().numpy())
+            latents = self.module.vae.encode(self._patches(self._input(part))).latent_dist.mode()
+            outputs.append(to_bytes(self.module.to_pixels(self.module.vae.decode(latents).sample)).cpu().numpy())
         return np.concatenate(outputs)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,12 @@ class SlowTaskConfig:
     """New frames of the long dreams in a validation; 0 leaves them out."""
     horizon_windows: int = 32
     """How many long dreams."""
+    starts: int = 64
+    """Validation contexts that the exported world ships with, for a dream to begin at."""
+    start_frames: int = 2
+    """Frames of each of them."""
+    export: Literal["bfloat16", "float32"] = "bfloat16"
+    """Type of the exported weights."""
     swap: dict[str, str] = field(default_factory=dict)
     """Action labels and what they are swapped for when action sensitivity is measured; empty leaves it out."""
 

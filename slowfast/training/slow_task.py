@@ -28,6 +28,8 @@ from slowfast.training.random import numpy_generator, torch_generator
 from slowfast.training.routes import draw_routes
 from slowfast.training.sheets import save_sheet
 from slowfast.training.slow_config import SlowTaskConfig
+from slowfast.training.splits import Subset
+from slowfast.training.starts import draw_starts
 from slowfast.world_model import WorldModel
 
 DRAW, LOSS, OWN, VALIDATION = range(10, 14)  # streams of random numbers
@@ -45,7 +47,7 @@ class SlowTask:
         world: WorldModel,
         config: SlowTaskConfig,
         train: EpisodeSource,
-        measured: dict[str, EpisodeSource],
+        measured: dict[str, Subset],
         seed: int = 0,
     ) -> None:
         window = world.slow.config.window
@@ -62,6 +64,7 @@ class SlowTask:
         self.truth = {
             name: true_windows(part, prefix, new, config.validation_windows, seed) for name, part in measured.items()
         }
+        self.starts = draw_starts(measured[""], config.starts, config.start_frames, seed)
         self.long: dict[str, TrueWindows] = {}
         if config.horizon:
             self.long = {
@@ -106,9 +109,10 @@ class SlowTask:
         return results
 
     def save(self, folder: Path) -> None:
-        """A world's folder in float32 (:meth:`WorldModel.save_pretrained` makes the small one that ships)."""
+        """The world's folder as it ships: weights in ``config.export``, and starts from validation episodes."""
         self.world.__dict__.pop("base_hash", None)
-        self.world.save_pretrained(folder, dtype=None)
+        self.world.save_pretrained(folder, dtype=getattr(torch, self.config.export))
+        self.starts.save(folder / "starts.safetensors")
 
     def _with_own_prefix(self, windows: Windows, index: int) -> Windows:
         """In a share of the batches, the last frames of the prefix are the model's own continuation of the first."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from slowfast.actions import Columns
 from slowfast.datasets.sources import EpisodeSource, open_source
+from slowfast.datasets.store import Store
 
 
 class Subset:
@@ -34,6 +35,13 @@ class Subset:
 
     def metadata(self, i: int) -> dict[str, Any]:
         return self.whole.metadata(int(self.episodes[i]))
+
+    def info(self, i: int, name: str, start: int, stop: int) -> np.ndarray | None:
+        """Rows of a per-step info of episode ``i``, or None where the source keeps none by that name."""
+        if not isinstance(self.whole, Store):
+            return None
+        rows = self.whole[int(self.episodes[i])].infos.get(name)
+        return None if rows is None else rows[start:stop]
 
 
 @dataclass(frozen=True)

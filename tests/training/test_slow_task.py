@@ -110,10 +110,13 @@ def test_validation_is_repeatable_and_draws_nothing_globally(setting: Setting, t
 
 
 def test_the_export_is_the_world_with_the_codec_it_was_trained_on(setting: Setting, tmp_path: Path) -> None:
-    task = task_of(setting)
+    task = task_of(setting, export="float32", starts=5)
     task.save(tmp_path)
     loaded = WorldModel.from_pretrained(tmp_path)
     assert loaded.base_hash == task.world.base_hash
+    assert len(loaded.starts) == 5
+    assert loaded.starts.frames.shape[1:] == (2, *loaded.config.frame_size, 3)
+    assert loaded.starts.actions["move"].shape == (5, 1)
     assert loaded.config == task.world.config
     assert loaded.action_spec == task.world.action_spec
 

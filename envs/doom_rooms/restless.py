@@ -1,0 +1,31 @@
+"""An explorer that cannot be second-guessed: data in which an action says what its past does not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slowfast.envs.doom_rooms.policies import ExploringPolicy
+
+SHARES = (0.0, 0.35)
+"""Shares of random actions; each episode draws one of them."""
+MIX = (0.3, 0.3, 0.2, 0.05, 0.05, 0.05, 0.05)
+"""Chances of the seven moves when an action is random."""
+
+
+class RestlessPolicy(ExploringPolicy):
+    """Explores; in half of its episodes a third of the actions are random.
+
+    Purposeful tours repeat their moves, so that the frames before an action give it away: a model that is trained on
+    nothing else learns to go on as before, and not to listen.
+    """
+
+    def reset(self, info: dict[str, Any]) -> None:
+        self._share = float(self.rng.choice(SHARES))
+        super().reset(info)
+
+    def act(self, observation: Any, info: dict[str, Any]) -> Any:
+        if self.rng.random() >= self._share:
+            return super().act(observation, info)
+        self._visited.append(self.env.position)
+        move = int(self.rng.choice(len(MIX), p=MIX))
+        return self._motion(move) if self.env.continuous else move
