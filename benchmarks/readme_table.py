@@ -1,0 +1,65 @@
+"""Writes the figures of the README and the documentation from the benchmarks' JSON; ``--check`` only compares.
+
+python benchmarks/readme_table.py
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tyro
+from report import RESULTS, filled, read_json, write_text
+from tables import long_table, quality_table, revisit_table, routes_table, step_table, update_table
+
+PAGES: dict[str, dict[str, tuple[str, Callable[[dict[str, Any] | None], str]]]] = {
+    "README.md": {
+        "figures": ("world_quality.json", quality_table),
+        "memory": ("revisit.json", revisit_table),
+        "long": ("long_rollout.json", long_table),
+        "speed": ("env_steps.json", step_table),
+        "updates": ("memory_update.json", update_table),
+    },
+    "docs/concepts.md": {"routes": ("world_quality.json", routes_table)},
+}
+"""The marked parts of each page: the result each is made of, and how."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """``root``: where the pages are; ``results``: folder of the benchmarks' JSON."""
+
+    root: Path = Path(__file__).parents[1]
+    results: Path = RESULTS
+    check: bool = False
+
+
+def main(settings: Settings) -> int:
+    stale = []
+    for name, parts in PAGES.items():
+        page = (settings.root / name).read_text(encoding="utf-8")
+        new = fill(page, parts, settings.results)
+        if new == page:
+            continue
+        stale.append(name)
+        if not settings.check:
+            write_text(settings.root / name, new)
+    if settings.check:
+        for name in stale:
+            print(f"{name} does not say what {settings.results} says: run benchmarks/readme_table.py")
+        return int(bool(stale))
+    print(f"written: {', '.join(stale) or 'nothing, all pages are up to date'}")
+    return 0
+
+
+def fill(page: str, parts: dict[str, tuple[str, Callable[[dict[str, Any] | None], str]]], results: Path) -> str:
+    for name, (result, table) in parts.items():
+        page = filled(page, name, table(read_json(results / result)))
+    return page
+
+
+if __name__ == "__main__":
+    sys.exit(main(tyro.cli(Settings, description=__doc__)))

@@ -1,0 +1,193 @@
+"""The benchmarks' results as Markdown tables, for the README and the model card."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from report import NOT_MEASURED, markdown_table
+
+from slowfast.evaluation.verdicts import headline, recall_table, recall_verdicts
+
+EFFECTS = {"on": "memory", "other": "other_memory"}
+
+Result = dict[str, Any]
+
+QUALITY = {
+    "codec_psnr": ("codec, PSNR in dB", ".1f", "≥"),
+    "first_frame_ratio": ("first new frame, squared error / repeating the last frame", ".2f", "≤"),
+    "chunk_ratio": ("chunk of new frames, squared error / repeating the last frame", ".2f", "≤"),
+    "chunk_psnr": ("chunk of new frames, PSNR in dB", ".1f", ""),
+    "repeat_psnr": ("… of the last frame, repeated", ".1f", ""),
+    "action_sensitivity": ("action sensitivity: left and right swapped", "+.0%", "≥"),
+    "text_action_sensitivity": ("… with the action in words alone", "+.0%", "≥"),
+    "shuffled_actions": ("actions shuffled, over the chunk", "+.0%", "≥"),
+    "text_shuffled_actions": ("… with the action in words alone", "+.0%", ""),
+}
+SPLITS = {"validation": "validation", "test": "test", "held_out": "held-out textures"}
+Result = dict[str, Any]
+
+QUALITY = {
+    "codec_psnr": ("codec, PSNR in dB", ".1f", "≥"),
+    "first_frame_ratio": ("first new frame, squared error / repeating the last frame", ".2f", "≤"),
+    "chunk_ratio": ("chunk of new frames, squared error / repeating the last frame", ".2f", "≤"),
+    "chunk_psnr": ("chunk of new frames, PSNR in dB", ".1f", ""),
+    "repeat_psnr": ("… of the last frame, repeated", ".1f", ""),
+    "action_sensitivity": ("action sensitivity: left and right swapped", "+.0%", "≥"),
+    "text_action_sensitivity": ("… with the action in words alone", "+.0%", "≥"),
+    "shuffled_actions": ("actions shuffled, over the chunk", "+.0%", "≥"),
+    "text_shuffled_actions": ("… with the action in words alone", "+.0%", ""),
+}
+SPLITS = {"validation": "validation", "test": "test", "held_out": "held-out textures"}
+ARMS = {
+    "off": "memory off",
+    "on": "memory on",
+    "other": "another world's memory (control)",
+    "repeat": "the last frame, repeated (baseline)",
+    "codec": "the codec alone (ceiling)",
+}
+
+
+def quality_table(result: Result | None) -> str:
+    """One chunk ahead on unseen worlds, by split, beside the bars; and how fast."""
+    if result is None:
+        return NOT_MEASURED
+    splits = [name for name in SPLITS if name in result["splits"]]
+    rows = []
+    for name, (label, form, sign) in QUALITY.items():
+        cells = [result["splits"][split]["figures"][name] for split in splits]
+        shown = [_cell(cell, form) for cell in cells]
+        bar = f"{sign} {_number(result['bars'][name], form)}" if name in result["bars"] else ""
+        rows.append([label, *shown, bar])
+    table = markdown_table(["one chunk ahead, unseen worlds", *(SPLITS[split] for split in splits), "bar"], rows)
+    return f"{table}\n\n{_quality_notes(result)}"
+
+
+def routes_table(result: Result | None) -> str:
+    """How much a world listens to its actions, by the road they take."""
+    if result is None:
+        return NOT_MEASURED
+    splits = [name for name in SPLITS if name in result["splits"]]
+    rows = []
+    for prefix, label in (("", "the index alone"), ("text_", "the words alone")):
+        for name, what in (("action_sensitivity", "left and right swapped"), ("shuffled_actions", "shuffled")):
+            cells = [result["splits"][split]["figures"][f"{prefix}{name}"] for split in splits]
+            rows.append([f"{label}: {what}", *(_cell(cell, "+.0%") for cell in cells)])
+    header = [f"`{result['world']}`, rise of the squared error", *(SPLITS[split] for split in splits)]
+    return markdown_table(header, rows)
+
+
+def _quality_notes(result: Result) -> str:
+    first = next(iter(result["splits"].values()))
+    where = result["machine"]
+    size = f", {result['megabytes']:.1f} MB on disk" if result.get("megabytes") else ""
+    return (
+        f"{first['windows']} windows from {first['worlds']} worlds a split, {result['prefix']} frames shown and "
+        f"{result['new']} foretold with {result['sampling_steps']} sampling steps; in parentheses 95 % bootstrap "
+        f"intervals over worlds. Held-out textures have no bar. {_millions(result['parameters']['slow'])} parameters "
+        f"(codec {_millions(result['parameters']['codec'])}){size}. One call of the denoiser on "
+        f"{result['denoiser']['frames']} frames takes {result['denoiser']['milliseconds']:.1f} ms (bar: "
+        f"{result['bars']['denoiser_ms']:g}), a dreamed frame {result['step']['milliseconds']:.0f} ms, with "
+        f"{where['threads']} threads of {where['cpu']}, float32, torch {where['torch']}."
+    )
+
+
+def revisit_table(result: Result | None) -> str:
+    """What was seen once and is dreamed again, by arm, and what follows from it in words."""
+    if result is None:
+        return NOT_MEASURED
+    recall, rule, layers = result["recall"], result["rule"], result["rule"]["layers"].replace("_", " ")
+    table = recall_table(recall)
+    sentences = "\n".join(f"- {sentence}" for sentence in recall_verdicts(recall))
+    shown = markdown_table(list(table.header), [list(row) for row in table.rows])
+    return (
+        f"**{headline(recall)}.**\n\n{shown}\n\n{sentences}\n\n{recall['worlds']} worlds of the {result['split']} "
+        f"seeds: {recall['seen']} real steps are seen and learned, then {recall['dreamed']} frames are dreamed "
+        f"without looking again. Rule `{rule['name']}`: {rule['steps']} steps a chunk, rank {rule['rank']}, learning "
+        f"rate {rule['learning_rate']:g}, {layers}; all worlds learned together in {recall['taught']['seconds']:.0f} s "
+        f"with {result['machine']['threads']} threads."
+    )
+
+
+def long_table(result: Result | None) -> str:
+    """What becomes of a long dream: how far from real frames, whether it obeys, how much memory it takes."""
+    if result is None:
+        return NOT_MEASURED
+    columns = {
+        "nearest_early": ".3f",
+        "nearest_late": ".3f",
+        "nearest_ratio": ".2f",
+        "wrong_turn_rise_early": "+.0%",
+        "wrong_turn_rise_late": "+.0%",
+        "resident_early_mib": ".0f",
+        "resident_late_mib": ".0f",
+    }
+    rows = [
+        [row["frames"], *(_number(row[name], form) if name in row else "" for name, form in columns.items())]
+        for row in result["rows"]
+    ]
+    header = ["", "distance, frames 10 to 60", "last 50", "ratio", "wrong turn, 10 to 60", "last 50"]
+    table = markdown_table([*header, "MiB, 50 to 100", "last 50"], rows)
+    settings = result["settings"]
+    return (
+        f"{table}\n\n{settings['episodes']} dreams of {settings['frames']} frames from test worlds. *Distance*: to the "
+        f"nearest of {settings['real']} real frames of other worlds, in features of {result['features']}; its ratio "
+        f"may be at most {result['drift_bar']:g}. *Wrong turn*: how much worse a frame fits the opposite of the turn "
+        "that was asked for; 0 where the dream is frozen or deaf. *MiB*: resident memory of the process."
+    )
+
+
+def step_table(result: Result | None) -> str:
+    """How fast the environment steps."""
+    if result is None:
+        return NOT_MEASURED
+    rows = [
+        [
+            f"memory {row['memory'].replace('_', ' ')}",
+            str(row["frames_per_step"]),
+            f"{row['frames_per_second']:.1f}",
+            *(f"{row[f'{part}_percent']:.0f} %" for part in ("denoise", "decode", "memory", "else")),
+        ]
+        for row in result["rows"]
+    ]
+    header = ["`slowfast/Dream-v0`", "frames a step", "frames a second", "denoising", "decoding", "learning", "rest"]
+    where, settings = result["machine"], result["settings"]
+    return (
+        f"{markdown_table(header, rows)}\n\nOne environment on {settings['device']}, {settings['dtype']}, "
+        f"{where['threads']} threads of {where['cpu']}, {result['sampling_steps']} sampling steps."
+    )
+
+
+def update_table(result: Result | None) -> str:
+    """What one stacked update costs beside a loop over PEFT adapters."""
+    if result is None:
+        return NOT_MEASURED
+    rows = [
+        [
+            row["layers"].replace("_", " "),
+            str(row["episodes"]),
+            f"{row['update_stacked_ms']:.0f}",
+            f"{row['update_peft_ms']:.0f}",
+            f"{row['update_ratio']:.2f}",
+        ]
+        for row in result["rows"]
+    ]
+    table = markdown_table(["adapted layers", "episodes", "stacked, ms", "loop over PEFT, ms", "ratio"], rows)
+    settings = result["settings"]
+    clock = "processor time" if settings.get("clock") == "cpu" else "elapsed time"
+    return (
+        f"{table}\n\nOne gradient step on a window an episode, {_millions(result['parameters'])} parameters, rank "
+        f"{settings['rank']}, bf16, {settings['threads']} threads, {clock}, torch {result['machine']['torch']}."
+    )
+
+
+def _number(value: float, form: str) -> str:
+    return f"{value:{form}}".replace("%", " %")
+
+
+def _cell(cell: dict[str, float], form: str) -> str:
+    value, low, high = (_number(cell[name], form) for name in ("value", "low", "high"))
+    return f"{value} ({low} to {high})"
+
+
+def _millions(count: int) -> str:
+    return f"{count / 1e6:.1f} M"

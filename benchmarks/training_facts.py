@@ -1,0 +1,129 @@
+"""What the run folders of a world's training say: data, steps, and the commands that do it again."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from report import markdown_table
+
+from slowfast import config as configs
+from slowfast.cli.train.codec import TrainCodec
+from slowfast.cli.train.slow import TrainSlow
+from slowfast.datasets.store import Store
+from slowfast.training.checkpoint import checkpoints
+
+PLACES = ("data", "run", "codec", "latents", "resume")
+"""Options of a run that say where, not what."""
+COLLECT = "slowfast collect --env slowfast/DoomRooms-v0 --policy explore --split {split} --episodes {episodes} \\\n"
+COLLECT += "    --steps {steps} --workers 2 --out data/{world}/{split}"
+
+
+def training_facts(codec_run: Path, slow_run: Path) -> dict[str, Any]:
+    """Data sets and runs, as JSON. Raises FileNotFoundError where a run folder has no config or no checkpoint."""
+    codec = configs.load(TrainCodec, codec_run / "config.yaml")
+    slow = configs.load(TrainSlow, slow_run / "config.yaml")
+    runs = {"codec": _run(codec, codec_run, f"{slow.name}-codec"), "slow": _run(slow, slow_run, slow.name)}
+    return {"world": slow.name, "data": data_facts(slow.data), "runs": runs}
+
+
+def data_facts(folder: Path) -> dict[str, dict[str, Any]]:
+    """Episodes, frames and seeds of each split's data set in ``folder``."""
+    found = {}
+    for path in sorted(path for path in folder.iterdir() if (path / "episodes").is_dir()):
+        store = Store(path)
+        seeds = [int(store.metadata(i)["seed"]) for i in range(len(store))]
+        found[path.name] = {
+            "episodes": len(store),
+            "steps": int(store.lengths.max()),
+            "frames": int(store.lengths.sum()) + len(store),
+            "seeds": [min(seeds), max(seeds)],
+        }
+    return found
+
+
+def training_text(facts: dict[str, Any]) -> str:
+    """Tables of the data and the runs, then the commands."""
+    data = [
+        [f"`{name}`", str(part["episodes"]), f"{part['frames']:,}", f"{part['seeds'][0]:,} to {part['seeds'][1]:,}"]
+        for name, part in facts["data"].items()
+    ]
+    labels = {"codec": "codec", "slow": "slow learner"}
+    runs = [
+        [labels[name], f"`{run['recipe']}`", f"{run['steps']:,}", str(run["batch_size"]), run["precision"]]
+        for name, run in facts["runs"].items()
+    ]
+    return "\n\n".join(
+        [
+            markdown_table(["data set", "episodes", "frames", "seeds"], data),
+            markdown_table(["run", "recipe", "optimiser steps", "batch", "mixed precision"], runs),
+            f"```bash\n{commands(facts)}\n```",
+        ]
+    )
+
+
+def commands(facts: dict[str, Any]) -> str:
+    """Every command from nothing to the trained world."""
+    world = facts["world"]
+    lines = [
+        COLLECT.format(world=world, split=split, episodes=part["episodes"], steps=part["steps"])
+        for split, part in facts["data"].items()
+    ]
+    given = {"codec": "", "slow": f" --codec runs/{world}-codec/model"}
+    for verb, run in facts["runs"].items():
+        line = f"slowfast train {verb} --recipe {run['recipe']} --data data/{world}{given[verb]}"
+        lines.append(" \\\n    ".join([line, *run["options"]]))
+    return "\n".join(lines)
+
+
+def options(config: Any, recipe: str) -> list[str]:
+    """Command-line options that turn a recipe that ships into ``config``; places are left out."""
+    places = {name: getattr(config, name) for name in ("data", "codec") if hasattr(config, name)}
+    own, other = _flat(config), _flat(configs.load(type(config), recipe, places))
+    changed = {key: value for key, value in own.items() if value != other.get(key) and key not in PLACES}
+    return [_option(key, value) for key, value in changed.items()]
+
+
+def _run(config: TrainCodec | TrainSlow, folder: Path, recipe: str) -> dict[str, Any]:
+    done = checkpoints(folder / "checkpoints")
+    if not done:
+        raise FileNotFoundError(f"{folder / 'checkpoints'}: no checkpoint, so nothing was trained here")
+    return {
+        "recipe": recipe,
+        "options": options(config, recipe),
+        "steps": int(done[-1].name.removeprefix("step-")),
+        "batch_size": config.task.batch_size * config.train.gradient_accumulation,
+        "precision": config.train.mixed_precision,
+    }
+
+
+def _flat(config: Any, prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for field in fields(config):
+        value = getattr(config, field.name)
+        key = f"{prefix}{field.name}"
+        if is_dataclass(value):
+            found |= _flat(value, f"{key}.")
+        elif isinstance(value, dict):  # an option an entry, as the command line has them
+            found |= {f"{key}.{name}": entry for name, entry in value.items()}
+        else:
+            found[key] = value
+    return found
+
+
+def _option(key: str, value: Any) -> str:
+    name = key.replace("_", "-")
+    quote = '"' if " " in name else ""
+    if isinstance(value, bool):
+        parent, _, last = name.rpartition(".")
+        return f"--{name}" if value else f"--{parent}{'.' if parent else ''}no-{last}"
+    words = value if isinstance(value, (list, tuple)) else [value]
+    return " ".join([f"{quote}--{name}{quote}", *(_word(word) for word in words)])
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return " ".join(map(_word, value))
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return f'"{text}"' if " " in text else text

@@ -1,0 +1,271 @@
+"""How good a learned world of DoomRooms is, on worlds it was not trained on. Prints a table and writes JSON.
+
+    python benchmarks/world_quality.py --world doom-rooms
+
+Windows of true frames come from the exploring policy on the validation, test and held-out-texture seeds, the same ones
+every time. Errors are squared errors of 8-bit frames, averaged before they are compared; intervals are 95 % bootstrap
+intervals over worlds. ``slowfast.evaluation.one_chunk`` says what the figures mean.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import tyro
+from report import RESULTS, machine, write_json
+
+from slowfast.actions import ActionSpec
+from slowfast.datasets.collect import collect
+from slowfast.datasets.store import Store
+from slowfast.datasets.windows import WindowLoader, WindowShape
+from slowfast.dream import Dream, latent_shape
+from slowfast.envs.doom_rooms.splits import split_env_kwargs, world_seeds
+from slowfast.evaluation.one_chunk import (
+    TrueWindows,
+    imagined,
+    route,
+    shuffled_actions,
+    squared_errors,
+    swapped_actions,
+)
+from slowfast.slow.windows import select_actions
+from slowfast.world_model import WorldModel
+
+POLICY = "slowfast.envs.policies:make_policy:explore"
+SWAP = {"turn left": "turn right", "turn right": "turn left"}
+KINDS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "ratio": lambda ratio: ratio,
+    "rise": lambda ratio: ratio - 1,
+    "psnr": lambda error: 10 * np.log10(255.0**2 / np.maximum(error, 1e-12)),
+}
+BARS = {
+    "codec_psnr": 26.0,
+    "first_frame_ratio": 0.5,
+    "chunk_ratio": 0.75,
+    "action_sensitivity": 1.0,
+    "text_action_sensitivity": 1.0,
+    "shuffled_actions": 0.3,
+}
+"""Of validation and test. Ratios may not exceed theirs, the others have to reach it."""
+DENOISER_FRAMES = 5
+DENOISER_BAR_MS = 25.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """``windows``: drawn from each split, over all ``worlds`` of ``steps`` actions; ``clips``: where the episodes are
+    kept (default: nowhere); ``threads``: of torch, for the times; ``repeats``: timed calls, of which the median counts.
+    """
+
+    world: str = "doom-rooms"
+    splits: tuple[str, ...] = ("validation", "test", "held_out")
+    worlds: int = 64
+    windows: int = 512
+    steps: int = 96
+    seed: int = 0
+    resamples: int = 1000
+    threads: int = 2
+    repeats: int = 50
+    batch: int = 64
+    clips: Path | None = None
+    out: Path = RESULTS / "world_quality.json"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """sum(``numerator``) / sum(``denominator``) over windows ``[N]``, shown as ``kind`` says."""
+
+    numerator: np.ndarray
+    denominator: np.ndarray
+    kind: str = "ratio"
+
+    def value(self) -> float:
+        return float(KINDS[self.kind](self.numerator.sum() / self.denominator.sum()))
+
+    def interval(self, worlds: np.ndarray, resamples: int, rng: np.random.Generator) -> tuple[float, float]:
+        """95 % of the values when worlds are drawn with replacement; ``worlds`` ``[N]`` says whose a window is."""
+        names, index = np.unique(worlds, return_inverse=True)
+        sums = [np.bincount(index, part, len(names)) for part in (self.numerator, self.denominator)]
+        drawn = rng.integers(len(names), size=(resamples, len(names)))
+        values = KINDS[self.kind](sums[0][drawn].sum(1) / np.maximum(sums[1][drawn].sum(1), 1e-12))
+        low, high = np.quantile(values, [0.025, 0.975])
+        return float(low), float(high)
+
+
+def main(settings: Settings) -> None:
+    torch.set_num_threads(settings.threads)
+    world = WorldModel.from_pretrained(settings.world)
+    with tempfile.TemporaryDirectory() if settings.clips is None else nullcontext(str(settings.clips)) as folder:
+        splits = {
+            split: measure(world, clips(world, split, Path(folder) / split, settings), settings)
+            for split in settings.splits
+        }
+    result = {
+        "world": world.config.name,
+        "base_hash": world.base_hash,
+        "prefix": world.config.context,
+        "new": world.config.chunk,
+        "sampling_steps": world.slow.config.steps,
+        "seed": settings.seed,
+        "parameters": {name: parameters(part) for name, part in (("slow", world.slow), ("codec", world.codec))},
+        "megabytes": folder_bytes(world.folder) / 1e6 if world.folder else None,
+        "machine": machine(settings.threads),
+        "denoiser": {"frames": DENOISER_FRAMES, "milliseconds": denoiser_ms(world, settings.repeats)},
+        "step": {"milliseconds": step_ms(world, settings.repeats)},
+        "bars": {**BARS, "denoiser_ms": DENOISER_BAR_MS},
+        "splits": splits,
+    }
+    write_json(settings.out, result)
+    print(as_table(result))
+
+
+def clips(world: WorldModel, split: str, folder: Path, settings: Settings) -> Store:
+    """Episodes of the first ``settings.worlds`` worlds of a split, recorded unless they are in ``folder`` already."""
+    environment = world.config.environment
+    if environment is None or environment["id"] != "slowfast/DoomRooms-v0":
+        raise ValueError(f"{world.config.name!r} was not trained on slowfast/DoomRooms-v0, which this measures against")
+    kwargs = {**environment["kwargs"], **split_env_kwargs(split)}
+    seeds = world_seeds(split, settings.worlds)
+    return collect(environment["id"], POLICY, seeds, folder, steps=settings.steps, env_kwargs=kwargs)
+
+
+def measure(world: WorldModel, store: Store, settings: Settings) -> dict[str, Any]:
+    """All figures of a split: value, 95 % interval; and the share of each action with its own first-frame ratio."""
+    shape = WindowShape(world.config.context, world.config.chunk)
+    raw = WindowLoader(store, [shape], settings.windows, settings.seed + 1)[0]
+    truth = TrueWindows(raw["frames"], raw["actions"], shape.prefix)
+    figures = {**errors(world, truth, settings), **effects(world, truth, settings)}
+    rng = np.random.default_rng(settings.seed)
+    measured = {}
+    for name, figure in figures.items():
+        low, high = figure.interval(raw["episodes"], settings.resamples, rng)
+        measured[name] = {"value": figure.value(), "low": low, "high": high}
+    seeds = [int(store.metadata(i)["seed"]) for i in range(len(store))]
+    counted = {"windows": len(truth.frames), "worlds": len(store), "seeds": [min(seeds), max(seeds)]}
+    return {**counted, "figures": measured, "by_action": by_action(world.action_spec, truth, figures)}
+
+
+def errors(world: WorldModel, truth: TrueWindows, settings: Settings) -> dict[str, Figure]:
+    """One chunk beside the last frame repeated and the codec's ceiling, with the action by its index."""
+    plain = route(world.action_spec, truth, text=False)
+    dreamed = _imagined_errors(world, plain, plain.actions, settings)
+    repeated = squared_errors(np.broadcast_to(truth.frames[:, truth.prefix - 1, None], truth.new.shape), truth.new)
+    starts = range(0, len(truth.new), settings.batch)
+    parts = [truth.new[start : start + settings.batch] for start in starts]
+    ceiling = np.concatenate([squared_errors(world.decode(world.encode(part)), part) for part in parts])
+    ones = np.ones(len(dreamed))
+    return {
+        "codec_psnr": Figure(ceiling.mean(1), ones, "psnr"),
+        "first_frame_ratio": Figure(dreamed[:, 0], repeated[:, 0]),
+        "chunk_ratio": Figure(dreamed.mean(1), repeated.mean(1)),
+        "first_frame_psnr": Figure(dreamed[:, 0], ones, "psnr"),
+        "chunk_psnr": Figure(dreamed.mean(1), ones, "psnr"),
+        "repeat_psnr": Figure(repeated.mean(1), ones, "psnr"),
+    }
+
+
+def effects(world: WorldModel, truth: TrueWindows, settings: Settings) -> dict[str, Figure]:
+    """What swapped turns and shuffled actions do, through the index alone and through words alone."""
+    spec, found = world.action_spec, {}
+    for text in (False, True):
+        told = route(spec, truth, text=text)
+        right = _imagined_errors(world, told, told.actions, settings)
+        turns, swapped = swapped_actions(spec, told, SWAP)
+        wrong = np.zeros(len(right))
+        chosen = TrueWindows(truth.frames[turns], ActionSpec.select(told.actions, turns), truth.prefix)
+        actions, numbers = ActionSpec.select(swapped, turns), np.flatnonzero(turns)
+        wrong[turns] = _imagined_errors(world, chosen, actions, settings, numbers)[:, 0]
+        shuffled = _imagined_errors(world, told, shuffled_actions(spec, told, settings.seed), settings)
+        prefix = "text_" if text else ""
+        found[f"{prefix}action_sensitivity"] = Figure(wrong, np.where(turns, right[:, 0], 0.0), "rise")
+        found[f"{prefix}shuffled_actions"] = Figure(shuffled.mean(1), right.mean(1), "rise")
+    return found
+
+
+def by_action(spec: ActionSpec, truth: TrueWindows, figures: dict[str, Figure]) -> dict[str, dict[str, float]]:
+    """Windows by the action that led into the first new frame: their number and ratio to repeating."""
+    component = spec.components[0]
+    first, ratio = truth.actions[component.name][:, truth.prefix], figures["first_frame_ratio"]
+    found = {}
+    for index, label in enumerate(component.labels):  # type: ignore[union-attr]
+        rows = first == index
+        if rows.any() and ratio.denominator[rows].sum():
+            value = Figure(ratio.numerator[rows], ratio.denominator[rows]).value()
+            found[label] = {"windows": int(rows.sum()), "first_frame_ratio": value}
+    return found
+
+
+@torch.inference_mode()
+def denoiser_ms(world: WorldModel, repeats: int) -> float:
+    """Median milliseconds of one call of the network on one window of five frames, in float32."""
+    latents = torch.randn(1, DENOISER_FRAMES, *latent_shape(world))
+    actions = world.slow.null_actions(1, DENOISER_FRAMES)
+    level = torch.full((1, DENOISER_FRAMES), 500.0)
+    return _median_ms(lambda: world.slow.predict(latents, level, actions), repeats)
+
+
+def step_ms(world: WorldModel, repeats: int) -> float:
+    """Median milliseconds from one action to its frame, without a memory: all sampling steps and the decoder."""
+    frames = np.zeros((1, world.config.context, *world.config.frame_size, 3), np.uint8)
+    dream = Dream(world)
+    dream.start(frames, world.action_spec.null((1, world.config.context - 1)))
+    action = select_actions(world.slow.null_actions(1, 1), (slice(None), slice(0, 1)))
+    return _median_ms(lambda: world.decode(dream.step(action)), repeats)
+
+
+def parameters(part: Any) -> int:
+    return sum(parameter.numel() for parameter in part.parameters())
+
+
+def folder_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def as_table(result: dict[str, Any]) -> str:
+    """The figures for a terminal."""
+    splits = result["splits"]
+    lines = [f"{'':<26}" + "".join(f"{name:>26}" for name in splits) + f"{'bar':>8}"]
+    for name in next(iter(splits.values()))["figures"]:
+        cells = [split["figures"][name] for split in splits.values()]
+        shown = "".join(f"{cell['value']:10.3f} [{cell['low']:6.2f}, {cell['high']:5.2f}]" for cell in cells)
+        bar = result["bars"].get(name)
+        lines.append(f"{name:<26}{shown}{'' if bar is None else bar:>8}")
+    counted = next(iter(splits.values()))
+    call, step = result["denoiser"]["milliseconds"], result["step"]["milliseconds"]
+    lines += [
+        f"{counted['windows']} windows of {counted['worlds']} worlds a split; held_out stands without a bar",
+        f"{result['machine']['threads']} threads: {call:.1f} ms a call of the denoiser on {DENOISER_FRAMES} frames "
+        f"(bar {result['bars']['denoiser_ms']:g}), {step:.1f} ms from an action to its frame",
+    ]
+    return "\n".join(lines)
+
+
+def _imagined_errors(
+    world: WorldModel, truth: TrueWindows, actions: Any, settings: Settings, numbers: np.ndarray | None = None
+) -> np.ndarray:
+    """Squared errors ``[N, n]`` of the dream; window i draws from generator (seed, i)."""
+    return squared_errors(imagined(world, truth, actions, settings.seed, settings.batch, numbers), truth.new)
+
+
+def _median_ms(call: Callable[[], Any], repeats: int) -> float:
+    """After a tenth as many calls that do not count."""
+    times = []
+    for turn in range(repeats + max(repeats // 10, 1)):
+        start = time.perf_counter()
+        call()
+        if turn >= max(repeats // 10, 1):
+            times.append(1000 * (time.perf_counter() - start))
+    return statistics.median(times)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Settings, description=__doc__))

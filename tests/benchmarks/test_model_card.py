@@ -1,0 +1,79 @@
+"""The model card: the picture of left and right, and training facts that lead to the same world again."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import model_card
+import numpy as np
+import pytest
+import training_facts
+from PIL import Image
+
+from slowfast import config as configs
+from slowfast.cli.train.codec import TrainCodec
+from slowfast.cli.train.slow import TrainSlow
+from slowfast.world_model import WorldModel
+
+
+@pytest.fixture(scope="module")
+def picture(small_world: Path, tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
+    path = tmp_path_factory.mktemp("card") / "left_right.png"
+    model_card.draw_left_and_right(WorldModel.from_pretrained(small_world), path)
+    return np.asarray(Image.open(path).convert("RGB")).astype(int)
+
+
+def test_left_and_right_begin_with_the_same_frame_and_part(picture: np.ndarray) -> None:
+    cell, gap, top = 32, 4, 15 + 3 * 4
+    left = picture.shape[1] - 7 * (cell + gap)
+
+    def frame(row: int, column: int) -> np.ndarray:
+        y, x = top + row * (cell + gap), left + column * (cell + gap)
+        return picture[y : y + cell, x : x + cell]
+
+    for row in range(1, 4):
+        assert np.array_equal(frame(row, 0), frame(0, 0))
+    assert np.abs(frame(0, 3) - frame(2, 3)).mean() > 5  # the truth to the left is not the truth to the right
+    assert np.abs(frame(0, 1) - frame(0, 0)).mean() > 1
+
+
+def write_run(folder: Path, config: TrainCodec | TrainSlow, steps: int) -> Path:
+    configs.save(config, folder / "config.yaml")
+    (folder / f"checkpoints/step-{steps:08d}").mkdir(parents=True)
+    return folder
+
+
+def test_facts_name_the_recipe_and_every_option_that_departs_from_it(tmp_path: Path) -> None:
+    codec = configs.load(TrainCodec, "doom-rooms-codec", {"data": str(tmp_path), "run": "elsewhere"})
+    changes = {"data": str(tmp_path), "codec": "x/model", "train.steps": 9000, "task.prefix_noise": 0.25}
+    slow = configs.load(TrainSlow, "doom-rooms", changes)
+    (tmp_path / "ignored").mkdir()
+    facts = training_facts.training_facts(
+        write_run(tmp_path / "runs/a", codec, 400), write_run(tmp_path / "runs/b", slow, 8000)
+    )
+    assert facts["runs"]["codec"]["options"] == []
+    assert facts["runs"]["codec"]["steps"] == 400
+    assert facts["runs"]["slow"]["options"] == ["--task.prefix-noise 0.25", "--train.steps 9000"]
+    text = training_facts.training_text({**facts, "data": {}})
+    assert "slowfast train codec --recipe doom-rooms-codec --data data/doom-rooms\n" in text
+    assert str(tmp_path) not in text
+
+
+def test_options_read_back_to_the_same_config(tmp_path: Path) -> None:
+    from slowfast.cli._main import _parse
+    from slowfast.cli._verbs import find
+
+    changes = {
+        "data": "d",
+        "task.swap": {"turn left": "stay", "turn right": "turn left"},
+        "task.shapes": [[2, 2, 1.0], [0, 4, 0.5]],
+        "train.tensorboard": False,
+        "train.learning_rate": 3e-4,
+        "codec": "c",
+    }
+    config = configs.load(TrainSlow, "doom-rooms", changes)
+    words = shlex.split(" ".join(training_facts.options(config, "doom-rooms")))
+    verb, rest = find(["train", "slow", "--recipe", "doom-rooms", "--data", "d", "--codec", "c", *words])
+    assert verb is not None
+    assert _parse(verb, TrainSlow, rest) == config

@@ -1,0 +1,125 @@
+"""Pages say what the benchmarks measured: figures come from JSON, by script, or not at all."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import model_card
+import pytest
+import readme_table
+import report
+import small_world
+import tables
+
+from slowfast.world_model import find_world
+
+ROOT = Path(__file__).parents[2]
+CARD = ROOT / "slowfast/checkpoints/doom-rooms/README.md"
+
+
+def quality(sensitivity: float) -> dict[str, Any]:
+    cell = {"value": sensitivity, "low": sensitivity - 0.1, "high": sensitivity + 0.1}
+    split = {"windows": 8, "worlds": 2, "figures": dict.fromkeys(tables.QUALITY, cell)}
+    return {
+        "world": "doom-rooms",
+        "prefix": 4,
+        "new": 4,
+        "sampling_steps": 4,
+        "parameters": {"slow": 6_100_000, "codec": 2_000_000},
+        "megabytes": 17.5,
+        "machine": {"cpu": "a CPU", "cores": 2, "threads": 2, "torch": "2.13.0"},
+        "denoiser": {"frames": 5, "milliseconds": 21.34},
+        "step": {"milliseconds": 101.0},
+        "bars": {"action_sensitivity": 1.0, "denoiser_ms": 25.0},
+        "splits": {"validation": split, "held_out": split},
+    }
+
+
+@pytest.fixture
+def copies(tmp_path: Path) -> Path:
+    """The pages as they stand, to be written to."""
+    for name in readme_table.PAGES:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text((ROOT / name).read_text(encoding="utf-8"), encoding="utf-8")
+    return tmp_path
+
+
+def test_the_pages_say_what_the_results_say() -> None:
+    assert readme_table.main(readme_table.Settings(check=True)) == 0
+
+
+def test_the_card_says_what_the_results_say() -> None:
+    page = CARD.read_text(encoding="utf-8")
+    assert model_card.fill(page, report.RESULTS) == page
+
+
+@pytest.mark.skipif(not small_world.shipped(), reason="no checkpoint ships yet")
+def test_nothing_is_left_unmeasured_once_a_checkpoint_ships() -> None:
+    for page in (*(ROOT / name for name in readme_table.PAGES), CARD):
+        text = page.read_text(encoding="utf-8")
+        assert report.NOT_MEASURED not in text, page
+        for image in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text):
+            assert (page.parent / image).is_file(), f"{page} shows {image}, which is not there"
+
+
+@pytest.mark.skipif(not small_world.shipped(), reason="no checkpoint ships yet")
+@pytest.mark.parametrize("name", ["world_quality.json", "revisit.json"])
+def test_results_are_of_the_checkpoint_that_ships(name: str) -> None:
+    from slowfast.world_model import WorldModel
+
+    result = report.read_json(report.RESULTS / name)
+    assert result is not None
+    assert result["base_hash"] == WorldModel.from_pretrained(find_world("doom-rooms")).base_hash
+
+
+def test_a_new_result_changes_the_page_and_the_check_says_so(copies: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = copies / "results"
+    report.write_json(results / "world_quality.json", quality(1.37))
+    settings = readme_table.Settings(copies, results)
+    assert readme_table.main(readme_table.Settings(copies, results, check=True)) == 1
+    assert "README.md does not say what" in capsys.readouterr().out
+    assert readme_table.main(settings) == 0
+    text = (copies / "README.md").read_text(encoding="utf-8")
+    assert "| action sensitivity: left and right swapped | +137 % (+127 % to +147 %) |" in text
+    assert "21.3 ms (bar: 25)" in text
+    assert "the words alone: shuffled" in (copies / "docs/concepts.md").read_text(encoding="utf-8")
+    assert readme_table.main(readme_table.Settings(copies, results, check=True)) == 0
+
+
+def test_what_stands_outside_the_marks_is_kept() -> None:
+    page = "before\n<!-- a:begin -->\nold\n<!-- a:end -->\nafter <!-- b:begin -->\nkept\n<!-- b:end -->"
+    new = report.filled(page, "a", "new \\1")
+    assert new == page.replace("\nold\n", "\n\nnew \\1\n\n")
+    with pytest.raises(ValueError, match="exactly one part"):
+        report.filled(page, "c", "new")
+
+
+def test_the_updates_table_reads_the_benchmark_as_it_is() -> None:
+    row = {"layers": "temporal_attention", "episodes": 4, "update_stacked_ms": 181.0, "update_peft_ms": 320.0}
+    result = {"rows": [{**row, "update_ratio": 1.77}], "settings": {"rank": 16, "threads": 2}}
+    text = tables.update_table({**result, "parameters": 5e6, "machine": {"torch": "2.13.0"}})
+    assert "| temporal attention | 4 | 181 | 320 | 1.77 |" in text
+
+
+def test_long_dreams_and_speed_stand_beside_their_baselines() -> None:
+    real = {"frames": "real", "nearest_early": 0.4, "nearest_late": 0.41, "nearest_ratio": 1.02}
+    dreamed = {**real, "frames": "dreamed, memory off", "nearest_ratio": 1.3, "resident_early_mib": 700.0}
+    settings = {"episodes": 8, "frames": 500, "real": 1024}
+    result = {"rows": [real, dreamed], "settings": settings, "features": "a network", "drift_bar": 1.5}
+    text = tables.long_table(result)
+    assert "| real | 0.400 | 0.410 | 1.02 |" in text
+    assert "may be at most 1.5" in text
+    shares = {f"{part}_percent": 25.0 for part in ("denoise", "decode", "memory", "else")}
+    row = {"memory": "temp_lora", "frames_per_step": 4, "frames_per_second": 12.34, **shares}
+    where = {"threads": 2, "cpu": "a CPU"}
+    speed = {"rows": [row], "settings": {"device": "cpu", "dtype": "float32"}, "machine": where, "sampling_steps": 4}
+    assert "| memory temp lora | 4 | 12.3 | 25 % |" in tables.step_table(speed)
+
+
+def test_a_result_is_written_whole(tmp_path: Path) -> None:
+    report.write_json(tmp_path / "deep" / "result.json", {"value": 1})
+    assert json.loads((tmp_path / "deep" / "result.json").read_text()) == {"value": 1}
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["result.json"]
