@@ -18,7 +18,7 @@ class Codec(Protocol):
     """Frames ``float32 [B, T, 3, H, W]`` in [-1, 1] to normalised latents ``[B, t, C, h, w]`` and back.
 
     ``h = H / spatial_factor``; ``t = 1 + (T - 1) / temporal_factor``. A temporal factor of 1 means frame by frame: then
-    any number of frames may be stepped. Latents are normalised to zero mean and unit variance a channel.
+    any number of frames may be stepped. Latents are normalised: zero mean a channel, unit variance over all.
     """
 
     spatial_factor: int

@@ -118,10 +118,12 @@ class ImageVAE(nn.Module):
         return functional.pixel_shuffle(patches, self.patch)
 
     def fit_statistics(self, frames: torch.Tensor) -> None:
-        """Sets ``latents_mean`` and ``latents_std`` a channel from frames ``[B, T, 3, H, W]``, also in the config."""
+        """Sets ``latents_mean`` a channel and one ``latents_std`` for all, from frames ``[B, T, 3, H, W]``, also in the
+        config. One for all, as a scaling factor is: channels keep the weight that the codec gave them."""
         with torch.no_grad():
             raw = self.encode(frames) * self.latent_std + self.latent_mean
-        mean, std = raw.mean((0, 1, 3, 4)), raw.std((0, 1, 3, 4))
+        mean = raw.mean((0, 1, 3, 4))
+        std = (raw - mean.view(-1, 1, 1)).square().mean().sqrt().expand_as(mean)
         self.vae.register_to_config(latents_mean=mean.tolist(), latents_std=std.tolist())
         self.latent_mean.copy_(mean.view(1, -1, 1, 1))
         self.latent_std.copy_(std.view(1, -1, 1, 1))

@@ -16,10 +16,11 @@ from torch import nn
 from slowfast.codecs.image_vae import ImageVAE
 
 OFFSET = 4.0
-"""K, in deviations of a component: larger is more exactly linear, smaller leaves more to the residual blocks."""
+"""K, in deviations of the first component: larger is more exactly linear, smaller is easier to train away from."""
 SIGNS = torch.tensor([1.0, 1.0, -1.0, -1.0])
 OFFSETS = torch.tensor([OFFSET, -OFFSET, OFFSET, -OFFSET])
 POSTERIOR_LOG_VARIANCE = -5.0
+"""Of a component that varies as much as the first; smaller ones get less noise in proportion."""
 
 
 def linear_start(codec: ImageVAE, frames: torch.Tensor) -> None:
@@ -46,12 +47,15 @@ def linear_start(codec: ImageVAE, frames: torch.Tensor) -> None:
             nn.init.dirac_(convolution.weight)
             nn.init.zeros_(convolution.bias)
         encoder, decoder = vae.encoder, vae.decoder
-        _spread(encoder.conv_in, (components / deviation).T, -(mean @ components) / deviation)
+        # All components share one scale. Were each scaled to unit variance, a generator would spend as much on the last
+        # of them as on the first, which shows far more in the picture.
+        scale = deviation[0]
+        _spread(encoder.conv_in, components.T / scale, -(mean @ components) / scale)
         _collect(encoder.conv_out, torch.eye(count), torch.zeros(count))
         encoder.conv_out.weight[count:].mul_(0.1)
-        encoder.conv_out.bias[count:] = POSTERIOR_LOG_VARIANCE
+        encoder.conv_out.bias[count:] = POSTERIOR_LOG_VARIANCE + 2 * (deviation / scale).log()
         _spread(decoder.conv_in, torch.eye(count), torch.zeros(count))
-        _collect(decoder.conv_out, components * deviation, mean)
+        _collect(decoder.conv_out, components * scale, mean)
 
 
 def principal_components(
