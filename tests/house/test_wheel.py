@@ -87,7 +87,7 @@ def test_installed_wheel_registers_and_steps_its_worlds(
     installed: Path, root: Path, python: Callable[..., str], tmp_path: Path
 ) -> None:
     worlds = ["slowfast/DoomRooms-v0"]
-    if (root / "slowfast/checkpoints/doom-rooms").exists():
+    if (root / "slowfast/checkpoints/doom-rooms/world.json").exists():
         worlds.append("slowfast/Dream-v0")
     code = f"""
 import gymnasium, slowfast
