@@ -75,7 +75,7 @@ def test_a_stopped_collection_is_readable_and_resumes_to_the_same_bytes(
     workers = children(process.pid)
     assert workers
     os.kill(process.pid, end) if end == signal.SIGKILL else os.killpg(process.pid, end)
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     assert process.returncode == (-signal.SIGKILL if end == signal.SIGKILL else 130)
     wait_for(lambda: not any(running(worker) for worker in workers))
     finished = files(cut)
@@ -89,7 +89,7 @@ def test_a_stopped_collection_is_readable_and_resumes_to_the_same_bytes(
     assert not list(cut.glob("episodes/.*"))
 
 
-def wait_for(condition: Any, seconds: float = 30.0) -> None:
+def wait_for(condition: Any, seconds: float = 120.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
