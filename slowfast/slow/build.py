@@ -24,7 +24,8 @@ class UNetConfig:
     """A ``UNet3DConditionModel`` of any size. ModelScope's 1.4B is widths (320, 640, 1280, 1280), 2 layers, head 64.
 
     The last level has no attention (as in ModelScope), the middle block always has. ``action_route``: how actions enter
-    the network, see :class:`~slowfast.conditioning.encoder.ActionEncoderConfig`.
+    the network, see :class:`~slowfast.conditioning.encoder.ActionEncoderConfig`. ``modulation``: ``default`` or
+    ``scale_shift``, how residual blocks take timestep and action.
     """
 
     widths: tuple[int, ...] = (64, 128)
@@ -33,6 +34,7 @@ class UNetConfig:
     norm_groups: int = 16
     text_width: int = 64
     action_route: str = "both"
+    modulation: str = "default"
 
     def build(self, latent_channels: int) -> MaskedUNet3D:
         """A network with random weights (from torch's global generator)."""
@@ -47,6 +49,7 @@ class UNetConfig:
             attention_head_dim=self.head_size,
             norm_num_groups=self.norm_groups,
             cross_attention_dim=self.text_width,
+            resnet_time_scale_shift=self.modulation,
         ).eval()
 
 

@@ -11,8 +11,11 @@ from typing import Any
 
 import torch
 from diffusers import UNet3DConditionModel
+from diffusers.configuration_utils import register_to_config
+from diffusers.models.resnet import ResnetBlock2D
 from diffusers.models.unets.unet_3d_condition import UNet3DConditionOutput
 from einops import rearrange
+from torch import nn
 
 MEMORY_LAYERS = ("temporal_attention", "attention", "attention_and_convolutions")
 PROJECTIONS = ("to_q", "to_k", "to_v", "to_out.0")
@@ -22,8 +25,28 @@ class MaskedUNet3D(UNet3DConditionModel):
     """A video UNet over windows ``[B, C, F, h, w]``; every inner layer keeps the batch as its outermost axis.
 
     A side of h or w that does not divide by ``2 ** (levels - 1)`` is upsampled to the size of its skip connection, as
-    the stock network does.
+    the stock network does. ``resnet_time_scale_shift`` is that of diffusers' 2D UNets: ``default`` adds the embedding
+    of timestep and action inside a residual block, as stock video UNets do; ``scale_shift`` also lets it scale
+    channels, a stronger hold for actions in a small network.
     """
+
+    ignore_for_config = ("stock",)
+
+    @register_to_config
+    def __init__(self, resnet_time_scale_shift: str = "default", **stock: Any) -> None:
+        super().__init__(**stock)
+        if resnet_time_scale_shift not in ("default", "scale_shift"):
+            raise ValueError(f"resnet_time_scale_shift {resnet_time_scale_shift!r} is not default or scale_shift")
+        if resnet_time_scale_shift == "scale_shift":
+            for block in self.modules():
+                if isinstance(block, ResnetBlock2D):
+                    block.time_embedding_norm = resnet_time_scale_shift
+                    block.time_emb_proj = nn.Linear(self.time_embed_dim, 2 * block.out_channels)
+
+    @staticmethod
+    def _get_init_keys(input_class: type) -> set[str]:
+        """diffusers reads from a config what ``__init__`` names; the stock arguments are among it."""
+        return {"resnet_time_scale_shift", *UNet3DConditionModel._get_init_keys(UNet3DConditionModel)} - {"stock"}
 
     def forward(
         self,
