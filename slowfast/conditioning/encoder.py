@@ -2,7 +2,7 @@
 
 Each component of the :class:`~slowfast.actions.ActionSpec` has its own embedding with a learned null; the vectors are
 summed and projected to the width of the time embedding. Language goes both ways: its tokens into cross-attention, and
-their mean into the vector, because cross-attention alone is too weak a route for actions (measured: docs/concepts.md).
+their mean into the vector. ``route`` leaves one of the two ways out, to measure what it is worth.
 """
 
 from __future__ import annotations
