@@ -6,14 +6,14 @@ from typing import Any
 
 from slowfast.envs.doom_rooms.policies import ExploringPolicy
 
-SHARES = (0.0, 0.35)
+SHARES = (0.15, 0.6)
 """Shares of random actions; each episode draws one of them."""
 MIX = (0.3, 0.3, 0.2, 0.05, 0.05, 0.05, 0.05)
 """Chances of the seven moves when an action is random."""
 
 
 class RestlessPolicy(ExploringPolicy):
-    """Explores; in half of its episodes a third of the actions are random.
+    """Explores; in half of its episodes most actions are random, in the others one in seven.
 
     Purposeful tours repeat their moves, so that the frames before an action give it away: a model that is trained on
     nothing else learns to go on as before, and not to listen.

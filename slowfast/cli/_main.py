@@ -63,6 +63,7 @@ def config_class(run: Callable[[Any], int]) -> type[Any]:
 def _parse(verb: Verb, cls: type[Any], arguments: list[str]) -> Any:
     import tyro
 
+    from slowfast.cli._mappings import MAPPINGS
     from slowfast.config import draft
 
     recipe, rest = _take_recipe(arguments)
@@ -70,7 +71,8 @@ def _parse(verb: Verb, cls: type[Any], arguments: list[str]) -> Any:
         f"{inspect.getdoc(cls)}\n\n--recipe NAME|FILE takes the defaults from a recipe; options given beside it win."
     )
     defaults = draft(cls, recipe, missing=tyro.MISSING)
-    return tyro.cli(cls, args=rest, default=defaults, prog=f"slowfast {' '.join(verb.words)}", description=about)
+    with MAPPINGS:
+        return tyro.cli(cls, args=rest, default=defaults, prog=f"slowfast {' '.join(verb.words)}", description=about)
 
 
 def _take_recipe(arguments: list[str]) -> tuple[str | None, list[str]]:

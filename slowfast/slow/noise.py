@@ -54,9 +54,15 @@ class NoiseProcess:
         self.scheduler.save_pretrained(str(folder))
 
     def draw(self, count: int, generator: torch.Generator) -> torch.Tensor:
-        """``float32 [count]`` training levels: uniform in (0, T] for flow, in {0..T-1} for DDPM."""
+        """``float32 [count]`` training levels: in (0, T] for flow, uniform in {0..T-1} for DDPM.
+
+        Those of flow are uniform and then moved towards noise by the scheduler's ``shift``, as its sampling steps are
+        (s becomes shift * s / (1 + (shift - 1) * s); 1 leaves them uniform).
+        """
         if self.flow:
-            return self.levels * (1 - torch.rand(count, generator=generator, device=generator.device))
+            level = 1 - torch.rand(count, generator=generator, device=generator.device)
+            shift = float(self.scheduler.config["shift"])
+            return self.levels * shift * level / (1 + (shift - 1) * level)
         return torch.randint(self.levels, (count,), generator=generator, device=generator.device).float()
 
     def mix(self, data: torch.Tensor, noise: torch.Tensor, level: torch.Tensor) -> torch.Tensor:

@@ -17,6 +17,8 @@ from diffusers.models.unets.unet_3d_condition import UNet3DConditionOutput
 from einops import rearrange
 from torch import nn
 
+from slowfast.slow.attention import ShortAttention
+
 MEMORY_LAYERS = ("temporal_attention", "attention", "attention_and_convolutions")
 PROJECTIONS = ("to_q", "to_k", "to_v", "to_out.0")
 
@@ -37,6 +39,7 @@ class MaskedUNet3D(UNet3DConditionModel):
         super().__init__(**stock)
         if resnet_time_scale_shift not in ("default", "scale_shift"):
             raise ValueError(f"resnet_time_scale_shift {resnet_time_scale_shift!r} is not default or scale_shift")
+        self.set_attn_processor(ShortAttention())
         if resnet_time_scale_shift == "scale_shift":
             for block in self.modules():
                 if isinstance(block, ResnetBlock2D):

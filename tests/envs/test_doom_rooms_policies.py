@@ -95,5 +95,6 @@ def test_half_of_the_restless_episodes_have_actions_that_their_past_does_not_giv
         repeated = [np.mean(np.diff(_episode(env, "restless", seed, 80)[0]) == 0) for seed in range(16)]
     finally:
         env.close()
-    assert 3 <= np.sum(np.array(repeated) > 0.62) <= 13
-    assert min(repeated) < 0.55
+    assert max(repeated) < 0.85  # the explorer alone repeats up to nine moves in ten
+    assert 3 <= np.sum(np.array(repeated) < 0.46) <= 13
+    assert min(repeated) < 0.35

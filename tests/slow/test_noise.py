@@ -184,3 +184,11 @@ def test_euler_samples_too(base: MaskedVideoDiffusion, generators: Any, predicti
                                      beta_start=1e-4, beta_end=0.02, interpolation_type="linear")  # fmt: skip
     made = slow.generate(torch.randn(1, 2, 4, 3, 3), slow.null_actions(1, 4), 2, generators(1), steps=20)
     torch.testing.assert_close(made, mean[:, None, None].expand_as(made), rtol=0, atol=0.1)
+
+
+def test_the_schedulers_shift_moves_training_levels_as_it_moves_sampling_steps() -> None:
+    shifted = NoiseProcess.create("FlowMatchEulerDiscreteScheduler", shift=3.0)
+    levels, plain = (p.draw(4096, torch.Generator().manual_seed(0)) for p in (shifted, make_process("flow")))
+    assert float(plain.mean()) == pytest.approx(500, rel=0.03)
+    torch.testing.assert_close(levels, 3000 * plain / (1000 + 2 * plain), rtol=1e-5, atol=1e-2)
+    assert shifted.timesteps(4, "cpu").tolist() == pytest.approx([1000, 900, 750, 500])
