@@ -58,8 +58,7 @@ def main(settings: Settings) -> None:
         rule = memory_rule(name, steps=steps, learning_rate=rate, rank=rank, layers=layers, **options)
         recall, _ = measure_recall(world, tours, seen, stages, RevisitConfig(settings.seed, rule))
         effects = {arm: 1 - recall.effects[effect].latent.reduction.value for arm, effect in ARMS.items()}
-        row = {"rule": asdict(rule), **effects, "teach_seconds": recall.taught.seconds, "off": recall.arms["off"].latent}
-        rows.append(row)
+        rows.append({"rule": asdict(rule), **effects, "teach_seconds": recall.taught.seconds})
         shown = (name, steps, rate, rank, layers, *(f"{value:.3f}" for value in effects.values()))
         print(" | ".join(map(str, (*shown, f"{recall.taught.seconds:.0f}"))), flush=True)
         write_json(settings.out, {"base_hash": world.base_hash, "machine": machine(settings.threads), "rows": rows})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, get_origin
 
@@ -34,5 +35,9 @@ def yaml_mapping(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | Non
         metavar="{KEY: VALUE}",
         instance_from_str=parsed,
         is_instance=lambda value: isinstance(value, Mapping),
-        str_from_instance=lambda value: [yaml.safe_dump(plain(value), default_flow_style=True, sort_keys=False).strip()],
+        str_from_instance=lambda value: [_on_one_line(value)],
     )
+
+
+def _on_one_line(value: Mapping[str, Any]) -> str:
+    return yaml.safe_dump(plain(value), default_flow_style=True, sort_keys=False, width=math.inf).strip()

@@ -25,7 +25,7 @@ def parse(*arguments: str) -> Config:
 
 def test_a_mapping_replaces_the_default() -> None:
     assert parse() == Config()
-    assert parse("--memory", "{name: ancestor, learning_rate: 0.5}").memory == {"name": "ancestor", "learning_rate": 0.5}
+    assert parse("--memory", "{name: ancestor, steps: 2}").memory == {"name": "ancestor", "steps": 2}
     assert parse("--swap", "{left: right, right: left}").swap == {"left": "right", "right": "left"}
     assert parse("--phrases", "left: [go left, aside]").phrases == {"left": ("go left", "aside")}
     assert parse("--memory", "{}").memory == {}
