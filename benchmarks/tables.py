@@ -8,8 +8,6 @@ from report import NOT_MEASURED, markdown_table
 
 from slowfast.evaluation.verdicts import headline, recall_table, recall_verdicts
 
-EFFECTS = {"on": "memory", "other": "other_memory"}
-
 Result = dict[str, Any]
 
 QUALITY = {
@@ -24,27 +22,6 @@ QUALITY = {
     "text_shuffled_actions": ("… with the action in words alone", "+.0%", ""),
 }
 SPLITS = {"validation": "validation", "test": "test", "held_out": "held-out textures"}
-Result = dict[str, Any]
-
-QUALITY = {
-    "codec_psnr": ("codec, PSNR in dB", ".1f", "≥"),
-    "first_frame_ratio": ("first new frame, squared error / repeating the last frame", ".2f", "≤"),
-    "chunk_ratio": ("chunk of new frames, squared error / repeating the last frame", ".2f", "≤"),
-    "chunk_psnr": ("chunk of new frames, PSNR in dB", ".1f", ""),
-    "repeat_psnr": ("… of the last frame, repeated", ".1f", ""),
-    "action_sensitivity": ("action sensitivity: left and right swapped", "+.0%", "≥"),
-    "text_action_sensitivity": ("… with the action in words alone", "+.0%", "≥"),
-    "shuffled_actions": ("actions shuffled, over the chunk", "+.0%", "≥"),
-    "text_shuffled_actions": ("… with the action in words alone", "+.0%", ""),
-}
-SPLITS = {"validation": "validation", "test": "test", "held_out": "held-out textures"}
-ARMS = {
-    "off": "memory off",
-    "on": "memory on",
-    "other": "another world's memory (control)",
-    "repeat": "the last frame, repeated (baseline)",
-    "codec": "the codec alone (ceiling)",
-}
 
 
 def quality_table(result: Result | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from report import markdown_table
 
 from slowfast import config as configs
+from slowfast.cli._mappings import on_one_line
 from slowfast.cli.train.codec import TrainCodec
 from slowfast.cli.train.slow import TrainSlow
 from slowfast.datasets.store import Store
@@ -16,7 +18,7 @@ from slowfast.training.checkpoint import checkpoints
 
 PLACES = ("data", "run", "codec", "latents", "resume")
 """Options of a run that say where, not what."""
-COLLECT = "slowfast collect --env slowfast/DoomRooms-v0 --policy explore --split {split} --episodes {episodes} \\\n"
+COLLECT = "slowfast collect --env slowfast/DoomRooms-v0 --policy {policy} --split {split} --episodes {episodes} \\\n"
 COLLECT += "    --steps {steps} --workers 2 --out data/{world}/{split}"
 
 
@@ -35,6 +37,7 @@ def data_facts(folder: Path) -> dict[str, dict[str, Any]]:
         store = Store(path)
         seeds = [int(store.metadata(i)["seed"]) for i in range(len(store))]
         found[path.name] = {
+            "policy": str(store.metadata(0)["policy"]).rpartition(":")[2],
             "episodes": len(store),
             "steps": int(store.lengths.max()),
             "frames": int(store.lengths.sum()) + len(store),
@@ -66,10 +69,7 @@ def training_text(facts: dict[str, Any]) -> str:
 def commands(facts: dict[str, Any]) -> str:
     """Every command from nothing to the trained world."""
     world = facts["world"]
-    lines = [
-        COLLECT.format(world=world, split=split, episodes=part["episodes"], steps=part["steps"])
-        for split, part in facts["data"].items()
-    ]
+    lines = [COLLECT.format(**part, world=world, split=split) for split, part in facts["data"].items()]
     given = {"codec": "", "slow": f" --codec runs/{world}-codec/model"}
     for verb, run in facts["runs"].items():
         line = f"slowfast train {verb} --recipe {run['recipe']} --data data/{world}{given[verb]}"
@@ -105,8 +105,6 @@ def _flat(config: Any, prefix: str = "") -> dict[str, Any]:
         key = f"{prefix}{field.name}"
         if is_dataclass(value):
             found |= _flat(value, f"{key}.")
-        elif isinstance(value, dict):  # an option an entry, as the command line has them
-            found |= {f"{key}.{name}": entry for name, entry in value.items()}
         else:
             found[key] = value
     return found
@@ -114,12 +112,13 @@ def _flat(config: Any, prefix: str = "") -> dict[str, Any]:
 
 def _option(key: str, value: Any) -> str:
     name = key.replace("_", "-")
-    quote = '"' if " " in name else ""
+    if isinstance(value, dict):
+        return f"--{name} {shlex.quote(on_one_line(value))}"
     if isinstance(value, bool):
         parent, _, last = name.rpartition(".")
         return f"--{name}" if value else f"--{parent}{'.' if parent else ''}no-{last}"
     words = value if isinstance(value, (list, tuple)) else [value]
-    return " ".join([f"{quote}--{name}{quote}", *(_word(word) for word in words)])
+    return " ".join([f"--{name}", *(_word(word) for word in words)])
 
 
 def _word(value: Any) -> str:

@@ -19,7 +19,7 @@ from slowfast.datasets.store import Store
 from slowfast.video import VideoWriter
 
 TURN_AROUND = ["turn left"] * 16 + ["turn right"] * 16
-SWAP = ["turn left", "turn right", "turn right", "turn left"]
+SWAP = "{turn left: turn right, turn right: turn left}"
 
 
 def main(
@@ -37,7 +37,7 @@ def main(
     trained = ["--recipe", "tiny-codec", "--data", f"{data}", "--run", f"{codec}"]
     run("train", "codec", *trained, "--train.steps", f"{codec_steps}")
     trained = ["--recipe", "tiny", "--data", f"{data}", "--codec", f"{codec / 'model'}", "--run", f"{slow}"]
-    run("train", "slow", *trained, "--train.steps", f"{slow_steps}", "--task.swap", *SWAP)
+    run("train", "slow", *trained, "--train.steps", f"{slow_steps}", "--task.swap", SWAP)
     dream(slow / "model", data, frames, out / "dream.mp4")
 
 

@@ -35,9 +35,10 @@ def yaml_mapping(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | Non
         metavar="{KEY: VALUE}",
         instance_from_str=parsed,
         is_instance=lambda value: isinstance(value, Mapping),
-        str_from_instance=lambda value: [_on_one_line(value)],
+        str_from_instance=lambda value: [on_one_line(value)],
     )
 
 
-def _on_one_line(value: Mapping[str, Any]) -> str:
+def on_one_line(value: Mapping[str, Any]) -> str:
+    """A mapping as an option takes it."""
     return yaml.safe_dump(plain(value), default_flow_style=True, sort_keys=False, width=math.inf).strip()

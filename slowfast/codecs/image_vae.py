@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import copy
 import math
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -19,18 +18,7 @@ from einops import rearrange
 from torch import nn
 from torch.nn import functional
 
-
-@dataclass(frozen=True)
-class ImageVAEConfig:
-    """A small ``AutoencoderKL``. ``patch`` divides height and width; ``widths`` has one entry a resolution after that,
-    each but the last of which halves them again."""
-
-    latent_channels: int = 16
-    widths: tuple[int, ...] = (32, 64, 96, 128)
-    layers_per_block: int = 1
-    norm_groups: int = 16
-    middle_attention: bool = False
-    patch: int = 1
+from slowfast.codecs.config import ImageVAEConfig
 
 
 class ImageVAE(nn.Module):

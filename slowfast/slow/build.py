@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -14,54 +12,9 @@ from slowfast.conditioning.encoder import ActionEncoder, ActionEncoderConfig, mo
 from slowfast.conditioning.phrases import all_phrases
 from slowfast.conditioning.text import NoText, PretrainedTextEncoder, SmallTextEncoder, TextEncoder
 from slowfast.conditioning.tokenizer import SentencePieceTokenizer
-from slowfast.slow.masked_diffusion import MaskedDiffusionConfig, MaskedVideoDiffusion, load_unet
+from slowfast.slow.config import MaskedDiffusionConfig, SchedulerConfig, UNetConfig
+from slowfast.slow.masked_diffusion import MaskedVideoDiffusion, load_unet
 from slowfast.slow.noise import NoiseProcess
-from slowfast.slow.unet import MaskedUNet3D
-
-
-@dataclass(frozen=True)
-class UNetConfig:
-    """A ``UNet3DConditionModel`` of any size. ModelScope's 1.4B is widths (320, 640, 1280, 1280), 2 layers, head 64.
-
-    The last level has no attention (as in ModelScope), the middle block always has. ``action_route``: how actions enter
-    the network, see :class:`~slowfast.conditioning.encoder.ActionEncoderConfig`. ``modulation``: ``default`` or
-    ``scale_shift``, how residual blocks take timestep and action.
-    """
-
-    widths: tuple[int, ...] = (64, 128)
-    layers_per_block: int = 1
-    head_size: int = 16
-    norm_groups: int = 16
-    text_width: int = 64
-    action_route: str = "both"
-    modulation: str = "default"
-
-    def build(self, latent_channels: int) -> MaskedUNet3D:
-        """A network with random weights (from torch's global generator)."""
-        attended = len(self.widths) - 1
-        return MaskedUNet3D(
-            in_channels=latent_channels,
-            out_channels=latent_channels,
-            block_out_channels=self.widths,
-            layers_per_block=self.layers_per_block,
-            down_block_types=("CrossAttnDownBlock3D",) * attended + ("DownBlock3D",),
-            up_block_types=("UpBlock3D",) + ("CrossAttnUpBlock3D",) * attended,
-            attention_head_dim=self.head_size,
-            norm_num_groups=self.norm_groups,
-            cross_attention_dim=self.text_width,
-            resnet_time_scale_shift=self.modulation,
-        ).eval()
-
-
-@dataclass(frozen=True)
-class SchedulerConfig:
-    """A diffusers scheduler: ``FlowMatchEulerDiscreteScheduler``, or ``DDIMScheduler`` with a ``prediction_type``."""
-
-    name: str = "FlowMatchEulerDiscreteScheduler"
-    settings: dict[str, Any] = field(default_factory=dict)
-
-    def build(self) -> NoiseProcess:
-        return NoiseProcess.create(self.name, **self.settings)
 
 
 def create(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,34 +18,10 @@ from einops import rearrange
 from torch import nn
 
 from slowfast.conditioning.encoder import ActionEncoder
+from slowfast.slow.config import MaskedDiffusionConfig
 from slowfast.slow.noise import CLEAN, NoiseProcess
 from slowfast.slow.unet import MaskedUNet3D
 from slowfast.slow.windows import ActionTensors, Windows
-
-
-@dataclass(frozen=True)
-class MaskedDiffusionConfig:
-    """How windows are masked and sampled.
-
-    ``window``: most frames the network was trained on. ``prefix_timestep``: ``shared`` as in the paper (nothing tells
-    the network which frames are clean) or ``own`` (a clean frame carries its own noise level; a deviation from the
-    paper that small models need). ``context_noise``: noise level of the prefix while sampling, in [0, 1), only with
-    ``own``. ``steps``: sampling steps. ``guidance``: classifier-free guidance, 1 is off. ``dropout``: of the temporal
-    convolutions while training (diffusers' own is 0.1).
-    """
-
-    window: int = 8
-    prefix_timestep: str = "own"
-    context_noise: float = 0.0
-    steps: int = 4
-    guidance: float = 1.0
-    dropout: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.prefix_timestep not in ("shared", "own"):
-            raise ValueError(f"prefix_timestep {self.prefix_timestep!r} is not 'shared' or 'own'")
-        if self.context_noise and self.prefix_timestep == "shared":
-            raise ValueError("context_noise needs prefix_timestep='own': a shared timestep cannot say how noisy it is")
 
 
 class MaskedVideoDiffusion(nn.Module):

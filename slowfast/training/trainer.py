@@ -78,13 +78,17 @@ class Trainer:
         self._stop = True
 
     def train(self) -> dict[str, float]:
-        """Runs to ``config.steps`` and returns the last validation's figures.
+        """Runs to ``config.steps`` and returns the last validation's figures. A finished run is exported anew, with
+        the names and settings that it has now.
 
         Raises FloatingPointError when the loss is no longer finite; the last checkpoint is from before that.
         """
         log = MetricsLog(self.folder, self.position.step, self.config.tensorboard) if self.is_main else None
         started, saved = time.monotonic() - self.position.seconds, time.monotonic()
         recent: list[dict[str, torch.Tensor]] = []
+        if self.finished and self.is_main:
+            with self.averaged():
+                self._export()
         try:
             with Prefetch(self.task.batch, self._indices()) as batches:
                 while not self.finished and not self._stop:

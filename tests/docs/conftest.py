@@ -13,7 +13,7 @@ sys.path.append(str(Path(__file__).parent / "helpers"))
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """``data/rooms`` with four episodes; small worlds ``runs/tiny/model`` and, if none ships, ``doom-rooms``."""
+    """``data/rooms`` with four episodes; a small untrained world ``runs/tiny/model``."""
     import small_world
 
     import slowfast  # noqa: F401 - registers the environment
@@ -23,8 +23,6 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     policy = "slowfast.envs.policies:make_policy:explore"
     collect("slowfast/DoomRooms-v0", policy, range(4), folder / "data/rooms", steps=8)
     small_world.build(folder / "runs/tiny/model")
-    if not small_world.shipped():
-        small_world.build(folder / "doom-rooms")
     return folder
 
 

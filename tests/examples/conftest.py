@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-sys.path.append(str(ROOT / "tests/docs/helpers"))
 
 RunExample = Callable[..., str]
 
@@ -27,13 +26,3 @@ def example(tmp_path: Path) -> RunExample:
         return done.stdout
 
     return run
-
-
-@pytest.fixture(scope="session")
-def world(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The world that ships; a small untrained one where none does."""
-    import small_world
-
-    if small_world.shipped():
-        return "doom-rooms"
-    return str(small_world.build(tmp_path_factory.mktemp("worlds") / "doom-rooms"))

@@ -22,16 +22,16 @@ def test_every_example_is_run_here() -> None:
         assert f'"{path.name}"' in source, f"{path} is an example that no test runs"
 
 
-def test_stepping_the_dream_leaves_a_gif(example: RunExample, world: str, tmp_path: Path) -> None:
-    printed = example("step_the_dream.py", "--world", world, "--steps", "5", "--out", "dream.gif")
+def test_stepping_the_dream_leaves_a_gif(example: RunExample, tmp_path: Path) -> None:
+    printed = example("step_the_dream.py", "--steps", "5", "--out", "dream.gif")
     told = re.search(r"dream.gif: 6 frames, (\d+) memory updates", printed)
     assert told is not None, printed
     assert int(told[1]) >= 1
     assert Image.open(tmp_path / "dream.gif").n_frames > 1
 
 
-def test_a_long_video_has_all_its_frames(example: RunExample, world: str, tmp_path: Path) -> None:
-    printed = example("roll_out_a_long_video.py", "--world", world, "--frames", "10", "--out", "long.mp4")
+def test_a_long_video_has_all_its_frames(example: RunExample, tmp_path: Path) -> None:
+    printed = example("roll_out_a_long_video.py", "--frames", "10", "--out", "long.mp4")
     assert "10 of 10 frames: long.mp4" in printed
     frames = read_video(tmp_path / "long.mp4")
     assert len(frames) == 10

@@ -99,6 +99,18 @@ def test_every_verb_has_a_summary_and_a_help_page_with_an_example(
     assert verb.group or ("Example:" in page and f"slowfast {' '.join(verb.words)}" in page)
 
 
+def test_help_of_a_verb_loads_no_torch(python: Callable[..., str], tmp_path: Path) -> None:
+    verbs = [list(verb.words) for verb in _all_verbs() if not verb.group]
+    code = f"""
+import sys
+from slowfast.cli import main
+for words in {verbs!r}:
+    assert main([*words, "--help"]) == 0
+    assert not [name for name in ("torch", "diffusers", "h5py", "vizdoom") if name in sys.modules], words
+"""
+    assert "slowfast train slow" in python(code, tmp_path)
+
+
 def _config_classes() -> list[type]:
     return [config_class(import_module(verb.module).run) for verb in _all_verbs() if not verb.group]
 

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from slowfast.cli import main
+from slowfast.cli._mappings import on_one_line
 from slowfast.datasets.store import Store
 from slowfast.training.checkpoint import checkpoints
 from slowfast.training.log import read_metrics
 from slowfast.world_model import WorldModel
 
 SHORT = ["--train.steps", "2", "--train.no-tensorboard"]
-SWAP = ["--task.swap", "turn left", "turn right", "turn right", "turn left"]
+SWAP = ["--task.swap", "{turn left: turn right, turn right: turn left}"]
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +59,15 @@ def test_the_saved_config_is_a_recipe_and_a_finished_run_is_left_alone(codec: Pa
 def test_a_missed_gate_ends_with_status_1(codec: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "codec", "--recipe", str(codec / "config.yaml"), "--gate.codec-psnr", "99"]) == 1
     assert "gate failed: codec_psnr is" in capsys.readouterr().out
+
+
+def test_a_finished_run_is_exported_with_the_settings_that_it_has_now(world: Path) -> None:
+    weights = (world / "model/unet/diffusion_pytorch_model.safetensors").read_bytes()
+    recipe = str(world / "config.yaml")
+    for rule in ({"name": "ancestor", "steps": 3}, WorldModel.from_pretrained(world / "model").config.memory):
+        main(["train", "slow", "--recipe", recipe, "--memory", on_one_line(rule)])
+        assert WorldModel.from_pretrained(world / "model").config.memory == rule
+    assert (world / "model/unet/diffusion_pytorch_model.safetensors").read_bytes() == weights
 
 
 def test_a_slow_run_leaves_a_world_that_imagines(world: Path, clips: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from small_world import build
+from toy_world import build
 
 from slowfast import WorldModel
 

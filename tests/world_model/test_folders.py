@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from small_world import ROOMS, SIZE, clip
+from toy_world import ROOMS, SIZE, clip
 
 from slowfast import WorldModel
 from slowfast.starts import Starts

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from small_world import CONTEXT, MOTION, MOVES, ROOMS, SIZE, build, clip, close
+from toy_world import CONTEXT, MOTION, MOVES, ROOMS, SIZE, build, clip, close
 
 from slowfast import WorldModel
 

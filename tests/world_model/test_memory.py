@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from small_world import ROOMS, SIZE, build, clip, close
+from toy_world import ROOMS, SIZE, build, clip, close
 
 from slowfast import WorldModel
 from slowfast.fast import memory_rule

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from slowfast.codecs.image_vae import ImageVAEConfig
+from slowfast.codecs.config import ImageVAEConfig
 from slowfast.training.codec_config import CodecTaskConfig
 from slowfast.training.config import TrainConfig
 from slowfast.training.gate import CodecGate

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from slowfast.slow.build import SchedulerConfig, UNetConfig
-from slowfast.slow.masked_diffusion import MaskedDiffusionConfig
+from slowfast.slow.config import MaskedDiffusionConfig, SchedulerConfig, UNetConfig
 from slowfast.training.config import TrainConfig
 from slowfast.training.gate import SlowGate
 from slowfast.training.slow_config import SlowTaskConfig

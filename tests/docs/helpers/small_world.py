@@ -12,7 +12,7 @@ from slowfast.envs.doom_rooms.env import action_spec
 from slowfast.slow.build import SchedulerConfig, UNetConfig, create
 from slowfast.slow.masked_diffusion import MaskedDiffusionConfig
 from slowfast.starts import Starts
-from slowfast.world_model import WorldConfig, WorldModel, find_world
+from slowfast.world_model import WorldConfig, WorldModel
 
 
 def build(folder: Path, side: int = 64, starts: int = 4) -> Path:
@@ -30,11 +30,3 @@ def build(folder: Path, side: int = 64, starts: int = 4) -> Path:
     frames = random.integers(0, 256, (starts, 4, side, side, 3), np.uint8)
     Starts(frames, actions, np.zeros((starts, 4, 3), np.float32), np.arange(starts)).save(folder / "starts.safetensors")
     return folder
-
-
-def shipped(name: str = "doom-rooms") -> bool:
-    """Whether the package holds this world's checkpoint."""
-    try:
-        return find_world(name).parent.name == "checkpoints"
-    except FileNotFoundError:
-        return False

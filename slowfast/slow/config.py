@@ -1,0 +1,84 @@
+"""Settings of masked video diffusion: plain data, so that a command line that shows them need not load torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from slowfast.slow.noise import NoiseProcess
+    from slowfast.slow.unet import MaskedUNet3D
+
+
+@dataclass(frozen=True)
+class MaskedDiffusionConfig:
+    """How windows are masked and sampled.
+
+    ``window``: most frames the network was trained on. ``prefix_timestep``: ``shared`` as in the paper (nothing tells
+    the network which frames are clean) or ``own`` (a clean frame carries its own noise level; a deviation from the
+    paper that small models need). ``context_noise``: noise level of the prefix while sampling, in [0, 1), only with
+    ``own``. ``steps``: sampling steps. ``guidance``: classifier-free guidance, 1 is off. ``dropout``: of the temporal
+    convolutions while training (diffusers' own is 0.1).
+    """
+
+    window: int = 8
+    prefix_timestep: str = "own"
+    context_noise: float = 0.0
+    steps: int = 4
+    guidance: float = 1.0
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.prefix_timestep not in ("shared", "own"):
+            raise ValueError(f"prefix_timestep {self.prefix_timestep!r} is not 'shared' or 'own'")
+        if self.context_noise and self.prefix_timestep == "shared":
+            raise ValueError("context_noise needs prefix_timestep='own': a shared timestep cannot say how noisy it is")
+
+
+@dataclass(frozen=True)
+class UNetConfig:
+    """A ``UNet3DConditionModel`` of any size. ModelScope's 1.4B is widths (320, 640, 1280, 1280), 2 layers, head 64.
+
+    The last level has no attention (as in ModelScope), the middle block always has. ``action_route``: how actions enter
+    the network, see :class:`~slowfast.conditioning.encoder.ActionEncoderConfig`. ``modulation``: ``default`` or
+    ``scale_shift``, how residual blocks take timestep and action.
+    """
+
+    widths: tuple[int, ...] = (64, 128)
+    layers_per_block: int = 1
+    head_size: int = 16
+    norm_groups: int = 16
+    text_width: int = 64
+    action_route: str = "both"
+    modulation: str = "default"
+
+    def build(self, latent_channels: int) -> MaskedUNet3D:
+        """A network with random weights (from torch's global generator)."""
+        from slowfast.slow.unet import MaskedUNet3D
+
+        attended = len(self.widths) - 1
+        return MaskedUNet3D(
+            in_channels=latent_channels,
+            out_channels=latent_channels,
+            block_out_channels=self.widths,
+            layers_per_block=self.layers_per_block,
+            down_block_types=("CrossAttnDownBlock3D",) * attended + ("DownBlock3D",),
+            up_block_types=("UpBlock3D",) + ("CrossAttnUpBlock3D",) * attended,
+            attention_head_dim=self.head_size,
+            norm_num_groups=self.norm_groups,
+            cross_attention_dim=self.text_width,
+            resnet_time_scale_shift=self.modulation,
+        ).eval()
+
+
+@dataclass(frozen=True)
+class SchedulerConfig:
+    """A diffusers scheduler: ``FlowMatchEulerDiscreteScheduler``, or ``DDIMScheduler`` with a ``prediction_type``."""
+
+    name: str = "FlowMatchEulerDiscreteScheduler"
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def build(self) -> NoiseProcess:
+        from slowfast.slow.noise import NoiseProcess
+
+        return NoiseProcess.create(self.name, **self.settings)
