@@ -76,6 +76,11 @@ class ImageVAE(nn.Module):
     def latent_channels(self) -> int:
         return int(self.vae.config["latent_channels"])
 
+    @property
+    def encoder_half(self) -> nn.ModuleList:
+        """The layers that latents depend on."""
+        return nn.ModuleList(part for part in (self.vae.encoder, self.vae.quant_conv) if part is not None)
+
     def encode(self, frames: torch.Tensor) -> torch.Tensor:
         """``float [B, T, 3, H, W]`` in [-1, 1] to ``[B, T, C, h, w]``, normalised. H and W: multiples of the factor.
 

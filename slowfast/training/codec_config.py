@@ -28,6 +28,8 @@ class CodecTaskConfig:
     """Weight of the KL divergence a latent number, which keeps latents in reach of a normal distribution."""
     linear_start: bool = False
     """Start as the principal components of patches (one level of `widths`); saves most of the early training."""
+    decoder_only: bool = False
+    """Train the decoder alone, on latents as they are used: what was built on a codec's latents stays valid."""
     channels_last: bool = True
     """Memory format of the convolutions; usually the quicker one on CPUs and on recent GPUs."""
     validation_episodes: int = 32
@@ -41,5 +43,7 @@ class CodecTaskConfig:
         for name in ("batch_size", "pool_frames", "validation_episodes", "validation_frames", "statistics_frames"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} has to be at least 1, got {getattr(self, name)}")
+        if self.decoder_only and self.linear_start:
+            raise ValueError("decoder_only keeps the encoder of --start, linear_start makes a new one; choose one")
         if self.crop is not None and self.crop < 1:
             raise ValueError(f"crop has to be at least 1 (or none for whole frames), got {self.crop}")

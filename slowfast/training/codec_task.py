@@ -46,6 +46,8 @@ class CodecTask:
             )
         if config.linear_start:
             linear_start(codec, to_float(torch.from_numpy(self.pool[: config.statistics_frames])))
+        if config.decoder_only:
+            codec.encoder_half.requires_grad_(False)
         if config.channels_last:
             codec.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -63,7 +65,10 @@ class CodecTask:
     def loss(self, batch: Tensor, index: int) -> tuple[Tensor, dict[str, Tensor]]:
         frames = self._input(batch)
         posterior = self.module.vae.encode(self._patches(frames)).latent_dist
-        latents = posterior.sample(torch_generator(self.seed, 3, index))
+        if self.config.decoder_only:
+            latents = posterior.mode()
+        else:
+            latents = posterior.sample(torch_generator(self.seed, 3, index))
         output = self.module.to_pixels(self.module.vae.decode(latents).sample)
         error = output - frames
         parts = {
@@ -89,9 +94,10 @@ class CodecTask:
         return figures
 
     def save(self, folder: Path) -> None:
-        """The codec's folder, with the statistics of its latents taken on training frames."""
-        frames = torch.from_numpy(self.pool[: self.config.statistics_frames])
-        self.module.fit_statistics(self._input(frames)[None])
+        """The codec's folder, with the statistics of its latents taken on training frames (unless they were given)."""
+        if not self.config.decoder_only:
+            frames = torch.from_numpy(self.pool[: self.config.statistics_frames])
+            self.module.fit_statistics(self._input(frames)[None])
         self.module.save_pretrained(folder)
 
     def _input(self, frames: Tensor) -> Tensor:

@@ -19,9 +19,10 @@ from slowfast.training.splits import Subset
 
 
 def codec_hash(codec: nn.Module) -> str:
-    """SHA-256 of all weights and buffers (so of the latents' statistics too), as float32."""
+    """SHA-256 of what latents depend on: all buffers (so their statistics), and weights but for a decoder's."""
     digest = hashlib.sha256()
-    for name, tensor in sorted([*codec.named_parameters(), *codec.named_buffers()]):
+    weights = getattr(codec, "encoder_half", codec).named_parameters()
+    for name, tensor in sorted([*weights, *codec.named_buffers()]):
         digest.update(name.encode())
         digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()

@@ -14,6 +14,7 @@ from slowfast.codecs.image_vae import ImageVAE, ImageVAEConfig
 from slowfast.datasets.episode import DatasetError
 from slowfast.training.codec_config import CodecTaskConfig
 from slowfast.training.codec_task import CodecTask, crops, psnr
+from slowfast.training.config import TrainConfig
 from slowfast.training.frames import sample_frames, to_bytes, to_float
 from slowfast.training.gate import CodecGate, SlowGate, failures
 from slowfast.training.latents import codec_hash, encode, latents_of
@@ -22,6 +23,7 @@ from slowfast.training.prefetch import Prefetch
 from slowfast.training.routes import draw_routes
 from slowfast.training.slow_config import SlowTaskConfig
 from slowfast.training.splits import open_splits
+from slowfast.training.trainer import Trainer
 
 SMALL = ImageVAEConfig(latent_channels=4, widths=(8, 8), norm_groups=4)
 SPEC = ActionSpec((Discrete("move", ("turn left", "turn right", "stay")), Language("text", describes="move")))
@@ -125,6 +127,23 @@ def test_the_latents_statistics_are_part_of_a_codecs_hash() -> None:
     before = codec_hash(codec)
     codec.fit_statistics(torch.rand(1, 4, 3, 16, 16))
     assert codec_hash(codec) != before
+
+
+def test_a_better_decoder_leaves_latents_valid(clips: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    codec = ImageVAE.create(SMALL)
+    codec.fit_statistics(torch.rand(1, 4, 3, 16, 16))
+    before = {name: weights.clone() for name, weights in codec.vae.state_dict().items()}
+    identity, statistics = codec_hash(codec), codec.latent_std.clone()
+    task = CodecTask(codec, CodecTaskConfig(batch_size=4, validation_frames=4, decoder_only=True), clips)
+    train = TrainConfig(steps=3, learning_rate=1e-2, warmup_steps=0, tensorboard=False)
+    Trainer(task, train, tmp_path).train()
+    for name, weights in codec.vae.state_dict().items():
+        encoding = name.startswith(("encoder.", "quant_conv."))
+        assert torch.equal(weights, before[name]) == encoding, name
+    saved = ImageVAE.from_pretrained(tmp_path / "model")
+    assert codec_hash(codec) == codec_hash(saved) == identity
+    assert torch.equal(saved.latent_std, statistics)
 
 
 def test_windows_show_index_words_both_or_nothing_in_their_shares() -> None:

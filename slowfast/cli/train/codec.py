@@ -40,6 +40,10 @@ class TrainCodec:
     gate: CodecGate = field(default_factory=CodecGate)
     """What the last validation has to reach."""
 
+    def __post_init__(self) -> None:
+        if self.task.decoder_only and self.start is None:
+            raise ValueError("task.decoder_only needs a trained codec to start from: give its folder as --start")
+
 
 def run(config: TrainCodec) -> int:
     import torch
