@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
-from toy_world import build
 
 from slowfast import WorldModel
+
+sys.path.append(str(Path(__file__).parent / "helpers"))
 
 
 @pytest.fixture(scope="module")
 def world() -> WorldModel:
+    from toy_world import build
+
     return build()
 
 
