@@ -90,9 +90,9 @@ def long_table(result: Result | None) -> str:
     if result is None:
         return NOT_MEASURED
     columns = {
-        "nearest_early": ".3f",
-        "nearest_late": ".3f",
-        "nearest_ratio": ".2f",
+        "drift_early": ".3f",
+        "drift_late": ".3f",
+        "drift_ratio": ".2f",
         "wrong_turn_rise_early": "+.0%",
         "wrong_turn_rise_late": "+.0%",
         "resident_early_mib": ".0f",
@@ -106,10 +106,11 @@ def long_table(result: Result | None) -> str:
     table = markdown_table([*header, "MiB, 50 to 100", "last 50"], rows)
     settings = result["settings"]
     return (
-        f"{table}\n\n{settings['episodes']} dreams of {settings['frames']} frames from test worlds. *Distance*: to the "
-        f"nearest of {settings['real']} real frames of other worlds, in features of {result['features']}; its ratio "
-        f"may be at most {result['drift_bar']:g}. *Wrong turn*: how much worse a frame fits the opposite of the turn "
-        "that was asked for; 0 where the dream is frozen or deaf. *MiB*: resident memory of the process."
+        f"{table}\n\n{settings['episodes']} dreams of {settings['frames']} frames from test worlds. *Distance*: "
+        f"squared maximum mean discrepancy from {settings['real']} real frames of other worlds, in features of "
+        f"{result['features']}; its ratio may be at most {result['drift_bar']:g}. *Wrong turn*: how much worse a frame "
+        "fits the opposite of the turn that was asked for; 0 where the dream is frozen or deaf. *MiB*: resident memory "
+        "of the process."
     )
 
 

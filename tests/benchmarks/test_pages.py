@@ -102,8 +102,8 @@ def test_the_updates_table_reads_the_benchmark_as_it_is() -> None:
 
 
 def test_long_dreams_and_speed_stand_beside_their_baselines() -> None:
-    real = {"frames": "real", "nearest_early": 0.4, "nearest_late": 0.41, "nearest_ratio": 1.02}
-    dreamed = {**real, "frames": "dreamed, memory off", "nearest_ratio": 1.3, "resident_early_mib": 700.0}
+    real = {"frames": "real", "drift_early": 0.4, "drift_late": 0.41, "drift_ratio": 1.02}
+    dreamed = {**real, "frames": "dreamed, memory off", "drift_ratio": 1.3, "resident_early_mib": 700.0}
     settings = {"episodes": 8, "frames": 500, "real": 1024}
     result = {"rows": [real, dreamed], "settings": settings, "features": "a network", "drift_bar": 1.5}
     text = tables.long_table(result)
