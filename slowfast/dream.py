@@ -135,6 +135,7 @@ class Dream:
         for first in range(0, self._frames(tensors), size):
             yield self.world.decode(self.step(select_actions(tensors, (slice(None), slice(first, first + size)))))
 
+    @torch.no_grad()
     def _made(self, index: torch.Tensor, actions: ActionTensors, count: int) -> torch.Tensor:
         """New latents for episodes whose contexts are equally long."""
         context = self.context.windows(index, int(self.lengths[index[0]]), 0)

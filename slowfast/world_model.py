@@ -215,6 +215,7 @@ class WorldModel:
         result = self.decode(made)
         return result if frames.ndim == 5 else result[0]
 
+    @torch.no_grad()
     def imagine_latents(
         self,
         context: torch.Tensor,

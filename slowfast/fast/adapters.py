@@ -101,12 +101,19 @@ class AdapterLayout:
 
     def delta(self, row: torch.Tensor, name: str) -> torch.Tensor:
         """What one episode's memory (``row`` ``[P]``) adds to the weight of layer ``name``, in that weight's shape."""
+        names = [layer.name for layer in self.layers]
+        if name not in names:
+            raise KeyError(f"no memory on layer {name!r}; adapted are {names}")
+        return self.deltas(row)[names.index(name)]
+
+    def deltas(self, row: torch.Tensor) -> list[torch.Tensor]:
+        """:meth:`delta` of every layer, in their order."""
+        factors, changes = self.factors(row[None]), []
         for layer in self.layers:
-            if layer.name == name:
-                down, up = (factor[0] for factor in self.factors(row[None])[name])
-                change = (down @ up).T * self.scale  # [out, in]
-                return change if layer.kernel is None else centred(change, layer.kernel)
-        raise KeyError(f"no memory on layer {name!r}; adapted are {[layer.name for layer in self.layers]}")
+            down, up = (factor[0] for factor in factors[layer.name])
+            change = (down @ up).T * self.scale  # [out, in]
+            changes.append(change if layer.kernel is None else centred(change, layer.kernel))
+        return changes
 
 
 def centred(change: torch.Tensor, kernel: tuple[int, int]) -> torch.Tensor:
@@ -159,6 +166,22 @@ def attached(network: nn.Module, layout: AdapterLayout, rows: torch.Tensor) -> I
     Every batch then holds ``k * E`` entries, episode-major. Raises RuntimeError if a memory is attached already (also
     from another thread: the network is shared), ValueError at a forward whose batch does not divide by E.
     """
+    handles = []
+    with alone(network):
+        try:
+            attachment = Attachment(layout, rows)
+            modules = dict(network.named_modules())
+            for layer in layout.layers:
+                handles.append(modules[layer.name].register_forward_hook(_hook(attachment, layer)))
+            yield attachment
+        finally:
+            for handle in handles:
+                handle.remove()
+
+
+@contextmanager
+def alone(network: nn.Module) -> Iterator[None]:
+    """Within the context no other memory can be attached to ``network``. Raises RuntimeError if one is already."""
     with _attached_lock:
         if network in _attached:
             raise RuntimeError(
@@ -166,16 +189,9 @@ def attached(network: nn.Module, layout: AdapterLayout, rows: torch.Tensor) -> I
                 "(one memory holds many episodes; a second reader at the same time needs its own copy of the network)"
             )
         _attached.add(network)
-    handles = []
     try:
-        attachment = Attachment(layout, rows)
-        modules = dict(network.named_modules())
-        for layer in layout.layers:
-            handles.append(modules[layer.name].register_forward_hook(_hook(attachment, layer)))
-        yield attachment
+        yield
     finally:
-        for handle in handles:
-            handle.remove()
         with _attached_lock:
             _attached.discard(network)
 

@@ -6,7 +6,7 @@ learner's weights.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,19 +16,18 @@ import torch
 
 from slowfast.fast import generators as random
 from slowfast.fast.adapters import AdapterLayout, attached, is_attached
+from slowfast.fast.arguments import Episodes, check_frames, episode_index
 from slowfast.fast.learning import learn
+from slowfast.fast.merging import MergedWeights
 from slowfast.fast.optimiser import AdamState
 from slowfast.fast.replay import Replay, Stream
 
 if TYPE_CHECKING:
     from slowfast.fast.rules import Learner, MemoryRule
-    from slowfast.slow.windows import ActionTensors
+    from slowfast.slow.windows import ActionTensors, Windows
 
 # A tensor that was made in inference mode could never take part in a later update.
 _outside_inference = torch.inference_mode(False)
-
-Episodes = torch.Tensor | Sequence[int] | Sequence[bool] | None
-"""Which episodes: indices ``int64 [E']``, a mask ``bool [E]``, or None for all in order."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +64,7 @@ class EpisodicMemory:
         self.slow, self.rule, self.seed, self.base_hash = slow, rule, seed, base_hash
         self.context, self.chunk = context, chunk
         self.layout = AdapterLayout.of(slow.unet, slow.memory_layers(rule.layers), rule.rank, rule.scaled_by)
+        self._merged = MergedWeights(slow.unet, self.layout)
         self._generators = [random.episode_generator(seed, episode, 0) for episode in range(episodes)]
         rows = self.layout.fresh(self._generators).to(next(slow.unet.parameters()).device)
         lives = torch.zeros(episodes, dtype=torch.int64)
@@ -103,10 +103,12 @@ class EpisodicMemory:
     def attached(self, episodes: Episodes = None) -> Iterator[None]:
         """Within the context the network reads the memories of ``episodes`` (repeats allowed), and writes nothing.
 
-        A batch then holds ``k * E'`` entries, episode-major. Raises RuntimeError when a memory is attached already.
+        A batch then holds ``k * E'`` entries, episode-major. Where no gradient is recorded, a single memory is merged
+        into a copy of the weights. Raises RuntimeError when a memory is attached already.
         """
         rows = self._state.rows if episodes is None else self._state.rows[self._index(episodes).to(self._device)]
-        with attached(self.slow.unet, self.layout, rows):
+        single = len(rows) == 1 and not torch.is_grad_enabled()
+        with self._merged.attached(rows[0]) if single else attached(self.slow.unet, self.layout, rows):
             yield
 
     # --- learning ------------------------------------------------------------------------------------------------
@@ -145,9 +147,21 @@ class EpisodicMemory:
             lengths = stream.frames[index[due]].clamp(max=self.context + self.chunk)
             for length in lengths.unique().tolist():
                 group = due[lengths == length]
-                losses[:, group.to(device)] = self._learn(index[group], length)
+                newest = stream.windows(index[group], length, max(1, length - self.chunk))
+                losses[:, group.to(device)] = self._learn(index[group], newest)
                 updates[group] += 1
         return {"updates": updates, "loss_first": losses[0], "loss_last": losses[1]}
+
+    @_outside_inference
+    def study(self, windows: Windows) -> torch.Tensor:
+        """One update of all episodes on windows ``[E, context + chunk, ...]`` that are not of their streams, which stay
+        as they are. Returns the losses ``float32 [2, E]`` of its first and last gradient step."""
+        everybody, length = self._index(None), self.context + self.chunk
+        self._check(everybody, windows.latents, windows.actions)
+        if windows.latents.shape[1] != length:
+            raise ValueError(f"a window to study holds {length} frames, got {windows.latents.shape[1]}")
+        self._begin(windows.latents, windows.actions)
+        return self._learn(everybody, windows.to(self._device))
 
     @_outside_inference
     def cut(self, episodes: Episodes = None) -> None:
@@ -224,32 +238,12 @@ class EpisodicMemory:
         return self._state.rows.device
 
     def _index(self, episodes: Episodes) -> torch.Tensor:
-        if episodes is None:
-            return torch.arange(len(self))
-        index = torch.as_tensor(episodes, device="cpu")
-        if index.dtype == torch.bool:
-            if index.shape != (len(self),):
-                raise ValueError(f"a mask of episodes has shape [{len(self)}], got {tuple(index.shape)}")
-            return index.nonzero().flatten()
-        index = index.to(torch.int64)
-        if index.ndim != 1 or (len(index) and not 0 <= int(index.min()) <= int(index.max()) < len(self)):
-            raise ValueError(f"episodes are indices in 0..{len(self) - 1} or a mask, got {index.tolist()}")
-        return index
+        return episode_index(episodes, len(self))
 
     def _check(self, index: torch.Tensor, latents: torch.Tensor, actions: ActionTensors) -> None:
         if is_attached(self.slow.unet):
             raise RuntimeError("a memory is attached: leave `attached()` before frames are appended")
-        if len(index.unique()) != len(index):
-            raise ValueError(f"an episode is named twice in {index.tolist()}")
-        if latents.ndim != 5 or len(latents) != len(index):
-            raise ValueError(
-                f"{len(index)} episodes need latents [{len(index)}, n, C, h, w], got {tuple(latents.shape)}"
-            )
-        for name, tensor in actions.items():
-            if tensor.shape[:2] != latents.shape[:2]:
-                raise ValueError(
-                    f"action {name!r} has axes {tuple(tensor.shape[:2])}, latents {tuple(latents.shape[:2])}"
-                )
+        check_frames(index, latents, actions)
 
     def _begin(self, latents: torch.Tensor, actions: ActionTensors) -> Stream:
         if self._state.stream is None:
@@ -263,17 +257,16 @@ class EpisodicMemory:
             )
         return stream
 
-    def _learn(self, index: torch.Tensor, length: int) -> torch.Tensor:
-        """One update of the episodes ``index`` on their last ``length`` frames; losses ``[2, E']``."""
-        stream, replay, rows = self._state.stream, self._state.replay, index.to(self._device)
-        assert stream is not None
+    def _learn(self, index: torch.Tensor, newest: Windows) -> torch.Tensor:
+        """One update of the episodes ``index`` on their newest windows; losses ``[2, E']``."""
+        replay, rows = self._state.replay, index.to(self._device)
         assert replay is not None
-        newest = stream.windows(index, length, max(1, length - self.chunk))
         generators = [self._generators[episode] for episode in index.tolist()]
         adam = AdamState(self._state.adam.first[rows], self._state.adam.second[rows], self._state.adam.steps[index])
         candidates = replay.candidates(index, newest)
         new = learn(self.slow, self.layout, self.rule, self._state.rows[rows], adam, candidates, generators)
-        if length == self.context + self.chunk:  # shorter windows lie within the first full one, but for one frame
+        whole = newest.latents.shape[1] == self.context + self.chunk
+        if whole:  # shorter windows lie within the first whole one, but for one frame
             replay = replay.offer(index, newest, generators)
         self._state = replace(self._written(index, new.rows, new.adam), replay=replay)
         return torch.stack([new.loss_first, new.loss_last])

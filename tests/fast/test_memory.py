@@ -25,7 +25,7 @@ def test_first_update_comes_after_one_frame_and_a_chunk_then_after_each_chunk(ne
 def test_windows_grow_from_one_frame_of_prefix_to_the_full_context(slow, new_memory, frames, monkeypatch) -> None:
     seen = []
     loss = slow.loss
-    monkeypatch.setattr(slow, "loss", lambda w, g: seen.append((w.latents, w.prefix)) or loss(w, g))
+    monkeypatch.setattr(slow, "loss", lambda w, g, **named: seen.append((w.latents, w.prefix)) or loss(w, g, **named))
     latents, actions = frames(1, 13)
     new_memory(rule="ancestor", steps=1).append(latents, actions)
     assert [(window.shape[1], prefix) for window, prefix in seen] == [(5, 1), (8, 4), (8, 4)]
@@ -64,7 +64,9 @@ def test_after_a_cut_no_window_spans_it_and_what_was_learned_stays(slow, new_mem
     assert torch.equal(memory.snapshot().rows, rows)
     seen = []
     loss = slow.loss
-    monkeypatch.setattr(slow, "loss", lambda w, g: seen.append(tuple(w.latents.shape[:2])) or loss(w, g))
+    monkeypatch.setattr(
+        slow, "loss", lambda w, g, **named: seen.append(tuple(w.latents.shape[:2])) or loss(w, g, **named)
+    )
     assert memory.append(*frames(2, 5))["updates"].tolist() == [1, 1]
     assert seen == [(1, 8), (1, 5)]  # episode 1 goes on after four frames, episode 0 begins again after five
 
@@ -139,7 +141,7 @@ def test_after_a_reset_nothing_of_the_old_episode_is_learned(slow, new_memory, f
     memory.reset([0])
     seen = []
     loss = slow.loss
-    monkeypatch.setattr(slow, "loss", lambda w, g: seen.append(w.latents) or loss(w, g))
+    monkeypatch.setattr(slow, "loss", lambda w, g, **named: seen.append(w.latents) or loss(w, g, **named))
     latents, actions = frames(1, 9, start=7)
     memory.append(latents, actions, episodes=[0])
     assert all(any(torch.equal(w[0], latents[0, s : s + w.shape[1]]) for s in range(9)) for w in seen)

@@ -1,0 +1,55 @@
+"""Reading one episode's memory for free: a copy of the adapted weights with the memory added, in place of the hooks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import cast
+
+import torch
+from torch import nn
+
+from slowfast.fast.adapters import AdapterLayout, alone
+
+
+class MergedWeights:
+    """Copies of the adapted weights with one memory added; made again only when the memory or the network changed."""
+
+    def __init__(self, network: nn.Module, layout: AdapterLayout) -> None:
+        self.network, self.layout = network, layout
+        self._row: torch.Tensor | None = None
+        self._of: list[tuple[nn.Parameter, int]] = []
+        self._weights: list[nn.Parameter] = []
+
+    @contextmanager
+    def attached(self, row: torch.Tensor) -> Iterator[None]:
+        """Within the context the network has the memory ``row`` ``[P]`` in its weights; afterwards its own again, the
+        very same tensors. Raises RuntimeError when a memory is attached already."""
+        modules = [self.network.get_submodule(layer.name) for layer in self.layout.layers]
+        with alone(self.network):
+            self._merge(modules, row)
+            try:
+                for module, weight in zip(modules, self._weights, strict=True):
+                    module._parameters["weight"] = weight
+                yield
+            finally:
+                for module, (weight, _) in zip(modules, self._of, strict=True):
+                    module._parameters["weight"] = weight
+
+    def _merge(self, modules: list[nn.Module], row: torch.Tensor) -> None:
+        weights = [cast(nn.Parameter, module.weight) for module in modules]
+        own = [(weight, weight._version) for weight in weights]
+        same = len(own) == len(self._of) and all(
+            one is other and version == before for (one, version), (other, before) in zip(own, self._of, strict=True)
+        )
+        if same and self._row is not None and torch.equal(row, self._row):
+            return
+        # Weights that are made in inference mode could not be used outside of it.
+        with torch.inference_mode(False), torch.no_grad():
+            changes = self.layout.deltas(row)
+            self._weights = [
+                nn.Parameter((weight.float() + change.to(weight.device)).to(weight.dtype), requires_grad=False)
+                for (weight, _), change in zip(own, changes, strict=True)
+            ]
+            self._row = row.clone()
+        self._of = own
