@@ -24,7 +24,7 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "vector alone, scaling": ("--unet.action-route", "time_embedding"),
     "tokens alone": ("--unet.action-route", "cross_attention"),
     "vector and tokens, additive": ("--unet.modulation", "default"),
-    "vector and tokens, scaling, uniform noise levels": ("--scheduler.settings", "{shift: 1.0}"),
+    "vector and tokens, scaling, uniform noise levels": ("--diffusion.training-shift", "1.0"),
 }
 """What the recipe does, and one change to it each."""
 FIGURES = ("action_sensitivity", "text_action_sensitivity", "shuffled_actions", "first_frame_ratio", "chunk_ratio")

@@ -46,8 +46,8 @@ def learn(
         for step in range(rule.steps):
             leaf = rows.detach().requires_grad_()
             attachment.use(leaf)
-            windows = rule.windows(candidates.windows(picks[step]), slow)
-            loss = slow.loss(windows, generators).unflatten(0, (len(rows), -1)).mean(1)  # [E']
+            windows = rule.windows(candidates.windows(picks[step]), slow, step)
+            loss = slow.loss(windows, generators, shift=rule.shift).unflatten(0, (len(rows), -1)).mean(1)  # [E']
             (gradient,) = torch.autograd.grad(loss.sum(), leaf)
             losses.append(loss.detach().float())
             rows, adam = adam_step(leaf.detach(), gradient, adam, rule.adam)

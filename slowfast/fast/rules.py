@@ -32,7 +32,8 @@ class MemoryRule:
     ``alpha``: of the adapter, whose output is scaled by alpha / rank (alpha None: rank). ``layers``: kind of layers
     that are adapted. ``every``: new frames between two updates (None: the world's chunk). ``replay``: earlier windows
     of the episode that are kept beside the newest. ``replay_batch``: windows a step, each drawn from the newest and the
-    kept ones alike. ``clip``: bound on the norm of an episode's gradient (None: none).
+    kept ones alike. ``shift``: where noise levels are drawn, as ``training_shift`` of the slow learner (None: as it was
+    trained). ``clip``: bound on the norm of an episode's gradient (None: none).
     """
 
     name: str = "paper"
@@ -44,6 +45,7 @@ class MemoryRule:
     every: int | None = None
     replay: int = 0
     replay_batch: int = 1
+    shift: float | None = None
     betas: tuple[float, float] = (0.9, 0.999)
     epsilon: float = 1e-8
     weight_decay: float = 0.0
@@ -58,6 +60,8 @@ class MemoryRule:
             value = getattr(self, field)
             if value is not None and value < bound:
                 raise ValueError(f"memory rule {self.name!r}: {field} is at least {bound}, got {value}")
+        if self.shift is not None and self.shift <= 0:
+            raise ValueError(f"memory rule {self.name!r}: shift is above 0, got {self.shift}")
 
     @property
     def scaled_by(self) -> float:
@@ -68,24 +72,37 @@ class MemoryRule:
     def adam(self) -> AdamSettings:
         return AdamSettings(self.learning_rate, self.betas, self.epsilon, self.weight_decay, self.clip)
 
-    def windows(self, windows: Windows, slow: Learner) -> Windows:
-        """The windows to learn, from clean windows of the stream."""
-        return RULES[self.name](windows, slow)
+    def windows(self, windows: Windows, slow: Learner, step: int = 0) -> Windows:
+        """The windows to learn at gradient step ``step`` of an update, from clean windows of the stream."""
+        return RULES[self.name](windows, slow, step)
 
 
-def paper(windows: Windows, slow: Learner) -> Windows:
+def paper(windows: Windows, slow: Learner, step: int) -> Windows:
     """SlowFast-VGen's rule (§3.2, Eq. 3, Algorithm 1a): noise and loss on every frame, no action."""
     batch, frames = windows.latents.shape[:2]
     actions = {name: tensor.to(windows.latents.device) for name, tensor in slow.null_actions(batch, frames).items()}
     return Windows(windows.latents, actions, prefix=0)
 
 
-def ancestor(windows: Windows, slow: Learner) -> Windows:
+def ancestor(windows: Windows, slow: Learner, step: int) -> Windows:
     """Temp-LoRA's rule (arXiv 2401.11504) carried over to video: clean prefix, action kept, loss on the new frames."""
     return windows
 
 
-RULES: dict[str, Callable[[Windows, Learner], Windows]] = {"paper": paper, "ancestor": ancestor}
+def episodic(windows: Windows, slow: Learner, step: int) -> Windows:
+    """Ours: as ``ancestor``, but every other step shows one frame alone and learns all that follow.
+
+    So every frame but an episode's first is learned as an answer, also those that are in the prefix of each window,
+    and a step in which seven frames of eight are answers teaches more than one with four.
+    """
+    return replace(windows, prefix=1) if step % 2 else windows
+
+
+RULES: dict[str, Callable[[Windows, Learner, int], Windows]] = {
+    "paper": paper,
+    "ancestor": ancestor,
+    "episodic": episodic,
+}
 DEFAULTS: dict[str, dict[str, Any]] = {
     # SlowFast-VGen, appendix D.1: Adam, one step a chunk. Layers and alpha are not stated there.
     "paper": {},

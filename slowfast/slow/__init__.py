@@ -21,7 +21,13 @@ SLOW_LEARNERS = {"MaskedVideoDiffusion": "slowfast.slow.masked_diffusion:MaskedV
 class SlowLearner(Protocol):
     """A generator of latents that a memory can attach to. ``generators`` is one ``torch.Generator`` an episode."""
 
-    def loss(self, windows: Windows, generators: Sequence[torch.Generator], prefix_noise: float = 0.0) -> torch.Tensor:
+    def loss(
+        self,
+        windows: Windows,
+        generators: Sequence[torch.Generator],
+        prefix_noise: float = 0.0,
+        shift: float | None = None,
+    ) -> torch.Tensor:
         """Loss of each window ``[B]``, over its new frames."""
         ...
 

@@ -18,7 +18,10 @@ class MaskedDiffusionConfig:
     the network which frames are clean) or ``own`` (a clean frame carries its own noise level; a deviation from the
     paper that small models need). ``context_noise``: noise level of the prefix while sampling, in [0, 1), only with
     ``own``. ``steps``: sampling steps. ``guidance``: classifier-free guidance, 1 is off. ``dropout``: of the temporal
-    convolutions while training (diffusers' own is 0.1).
+    convolutions while training (diffusers' own is 0.1). ``training_shift``: moves the noise levels s in [0, 1] that
+    flow matching trains on towards noise, to shift * s / (1 + (shift - 1) * s); 1 leaves them uniform. Sampling steps
+    have a shift of their own, the scheduler's: what an action does is decided where there is nothing but noise, so
+    training has much to learn there, while the few steps of a sample are better spread evenly.
     """
 
     window: int = 8
@@ -27,8 +30,13 @@ class MaskedDiffusionConfig:
     steps: int = 4
     guidance: float = 1.0
     dropout: float = 0.0
+    training_shift: float = 1.0
 
     def __post_init__(self) -> None:
+        if self.training_shift <= 0:
+            raise ValueError(
+                f"training_shift has to be above 0 (1 leaves noise levels uniform), got {self.training_shift}"
+            )
         if self.prefix_timestep not in ("shared", "own"):
             raise ValueError(f"prefix_timestep {self.prefix_timestep!r} is not 'shared' or 'own'")
         if self.context_noise and self.prefix_timestep == "shared":

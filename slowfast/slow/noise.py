@@ -53,15 +53,13 @@ class NoiseProcess:
     def save_pretrained(self, folder: str | Path) -> None:
         self.scheduler.save_pretrained(str(folder))
 
-    def draw(self, count: int, generator: torch.Generator) -> torch.Tensor:
+    def draw(self, count: int, generator: torch.Generator, shift: float = 1.0) -> torch.Tensor:
         """``float32 [count]`` training levels: in (0, T] for flow, uniform in {0..T-1} for DDPM.
 
-        Those of flow are uniform and then moved towards noise by the scheduler's ``shift``, as its sampling steps are
-        (s becomes shift * s / (1 + (shift - 1) * s); 1 leaves them uniform).
+        ``shift`` moves those of flow towards noise: s in (0, 1] becomes shift * s / (1 + (shift - 1) * s).
         """
         if self.flow:
             level = 1 - torch.rand(count, generator=generator, device=generator.device)
-            shift = float(self.scheduler.config["shift"])
             return self.levels * shift * level / (1 + (shift - 1) * level)
         return torch.randint(self.levels, (count,), generator=generator, device=generator.device).float()
 

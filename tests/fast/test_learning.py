@@ -31,7 +31,7 @@ def test_learning_never_touches_the_slow_learner(slow, new_memory, frames, weigh
 
 def test_flags_come_back_when_an_update_fails(slow, new_memory, frames, monkeypatch) -> None:
     memory = new_memory()
-    monkeypatch.setattr(slow, "loss", lambda *_: torch.ones(1))  # a loss that no factor can lower
+    monkeypatch.setattr(slow, "loss", lambda *_, **__: torch.ones(1))  # a loss that no factor can lower
     with pytest.raises(RuntimeError):
         memory.append(*frames(1, 5))
     monkeypatch.undo()

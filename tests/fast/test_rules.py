@@ -61,6 +61,25 @@ def test_action_and_text_say_nothing_to_paper_and_something_to_ancestor(slow, fr
     assert not torch.equal(loss(slow, "ancestor", latents, actions), loss(slow, "ancestor", latents, other))
 
 
+def test_episodic_learns_every_frame_but_the_first_as_an_answer(slow, frames) -> None:
+    latents, actions = frames(1, 8)
+    rule, windows = memory_rule("episodic"), Windows(latents, actions, PREFIX)
+    assert [rule.windows(windows, slow, step).prefix for step in range(4)] == [PREFIX, 1, PREFIX, 1]
+    assert torch.equal(rule.windows(windows, slow, 1).latents, latents)
+
+
+def test_a_rule_may_draw_noise_levels_of_its_own(slow, frames) -> None:
+    latents, actions = frames(1, 8)
+    windows = Windows(latents, actions, PREFIX)
+    losses = [
+        float(slow.loss(windows, [torch.Generator().manual_seed(5)], shift=shift).detach())
+        for shift in (None, 1.0, 5.0)
+    ]
+    assert losses[0] == losses[1] != losses[2]
+    with pytest.raises(ValueError, match="shift is above 0"):
+        memory_rule("ancestor", shift=0.0)
+
+
 def test_rules_carry_their_own_defaults_and_take_overrides() -> None:
     assert memory_rule("paper") == MemoryRule("paper", steps=1, learning_rate=1e-4, rank=32, layers="attention")
     assert memory_rule("paper").scaled_by == 32
@@ -69,7 +88,7 @@ def test_rules_carry_their_own_defaults_and_take_overrides() -> None:
 
 
 def test_what_is_not_known_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match=r"'papr'.*paper, ancestor"):
+    with pytest.raises(ValueError, match=r"'papr'.*paper, ancestor, episodic"):
         memory_rule("papr")
     with pytest.raises(ValueError, match=r"'stepz'.*steps"):
         memory_rule("paper", stepz=2)

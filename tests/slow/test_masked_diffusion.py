@@ -84,7 +84,7 @@ def test_the_loss_is_the_mean_squared_error_over_the_new_frames(
     slow, batch = learner(process), windows(2, 3, 2)
     with torch.no_grad():
         loss = slow.loss(batch, generators(2))
-    level, noise = slow._draw(batch.latents, 3, generators(2), 0.0)
+    level, noise = slow._draw(batch.latents, 3, generators(2), 0.0, 1.0)
     target = slow.noise.target(batch.latents, noise, level)
     error = (recorded[0]["output"].transpose(1, 2) - target)[:, 3:]
     torch.testing.assert_close(loss, error.square().mean((1, 2, 3, 4)))
