@@ -8,7 +8,6 @@ unshuffle), because most of a small codec's work would be at full resolution oth
 
 from __future__ import annotations
 
-import copy
 import math
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from torch import nn
 from torch.nn import functional
 
 from slowfast.codecs.config import ImageVAEConfig
+from slowfast.model_folder import save_model
 
 
 class ImageVAE(nn.Module):
@@ -69,8 +69,7 @@ class ImageVAE(nn.Module):
 
     def save_pretrained(self, folder: str | Path, dtype: torch.dtype | None = None) -> None:
         """Writes diffusers' own layout; ``dtype`` (bf16 for what ships) is that of the stored weights."""
-        vae = nn.Module.to(copy.deepcopy(self.vae), dtype) if dtype else self.vae
-        vae.save_pretrained(str(folder), safe_serialization=True)
+        save_model(self.vae, folder, dtype)
 
     @property
     def latent_channels(self) -> int:

@@ -6,7 +6,6 @@ and only its prediction for the new frames counts, in the loss and in sampling.
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -18,6 +17,7 @@ from einops import rearrange
 from torch import nn
 
 from slowfast.conditioning.encoder import ActionEncoder
+from slowfast.model_folder import save_model
 from slowfast.slow.config import MaskedDiffusionConfig
 from slowfast.slow.noise import CLEAN, NoiseProcess
 from slowfast.slow.unet import MaskedUNet3D
@@ -33,6 +33,8 @@ class MaskedVideoDiffusion(nn.Module):
         super().__init__()
         if actions.config.width != unet.time_embed_dim:
             raise ValueError(f"the action encoder is {actions.config.width} wide, the UNet takes {unet.time_embed_dim}")
+        if config.training_shift != 1 and not noise.flow:
+            raise ValueError(f"training_shift {config.training_shift} needs a flow matching scheduler")
         self.unet, self.actions, self.noise, self.config = unet, actions, noise, config
         for module in unet.modules():
             if isinstance(module, nn.Dropout) and module.p:
@@ -63,15 +65,21 @@ class MaskedVideoDiffusion(nn.Module):
         )[0]
         return rearrange(output, "b c f h w -> b f c h w").to(sample.dtype)
 
-    def loss(self, windows: Windows, generators: Sequence[torch.Generator], prefix_noise: float = 0.0) -> torch.Tensor:
+    def loss(
+        self,
+        windows: Windows,
+        generators: Sequence[torch.Generator],
+        prefix_noise: float = 0.0,
+        shift: float | None = None,
+    ) -> torch.Tensor:
         """Mean squared error over the new frames, ``[B]`` (Eq. 2).
 
         B = k * E windows, episode-major, E = ``len(generators)``: all draws for an episode's windows come from its own
         generator. ``prefix_noise``: with ``own`` timesteps, the prefix gets a noise level uniform in [0, this), which
-        the network is told (augmentation against drift).
+        the network is told (augmentation against drift). ``shift``: in place of the config's ``training_shift``.
         """
         latents, prefix = windows.latents, windows.prefix
-        level, noise = self._draw(latents, prefix, generators, prefix_noise)
+        level, noise = self._draw(latents, prefix, generators, prefix_noise, shift or self.config.training_shift)
         noisy = self.noise.mix(latents, noise, level)
         shown = level if self.config.prefix_timestep == "own" else level[:, -1:].expand_as(level)
         prediction = self.predict(noisy, shown, windows.actions)[:, prefix:]
@@ -128,11 +136,16 @@ class MaskedVideoDiffusion(nn.Module):
         return free + guidance * (conditional - free)
 
     def _draw(
-        self, latents: torch.Tensor, prefix: int, generators: Sequence[torch.Generator], prefix_noise: float
+        self,
+        latents: torch.Tensor,
+        prefix: int,
+        generators: Sequence[torch.Generator],
+        prefix_noise: float,
+        shift: float,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Noise levels ``[B, F]`` and noise like ``latents``."""
         each = _each(len(generators), latents.shape[0])
-        drawn = torch.cat([self.noise.draw(each, g) for g in generators]).to(latents.device)
+        drawn = torch.cat([self.noise.draw(each, g, shift) for g in generators]).to(latents.device)
         noise = _normal(generators, latents.shape[0], latents.shape[1:]).to(latents)
         level = drawn[:, None].repeat(1, latents.shape[1])
         level[:, :prefix] = CLEAN
@@ -147,7 +160,7 @@ class MaskedVideoDiffusion(nn.Module):
         """Writes ``unet/``, ``scheduler/``, ``action_encoder/`` and ``slow_learner.json``."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        copy_in(self.unet, dtype).save_pretrained(str(folder / "unet"), safe_serialization=True)
+        save_model(self.unet, folder / "unet", dtype)
         self.noise.save_pretrained(folder / "scheduler")
         self.actions.save_pretrained(folder / "action_encoder", dtype)
         description = {"class": "MaskedVideoDiffusion", **asdict(self.config)}
@@ -173,11 +186,6 @@ def load_unet(folder: str | Path) -> MaskedUNet3D:
         str(folder), local_files_only=True, use_safetensors=True, low_cpu_mem_usage=False
     )
     return unet.float().eval()
-
-
-def copy_in(module: nn.Module, dtype: torch.dtype | None) -> Any:
-    """A copy with weights of another type; the module itself keeps its precision."""
-    return nn.Module.to(copy.deepcopy(module), dtype) if dtype else module
 
 
 def _each(episodes: int, batch: int) -> int:

@@ -19,6 +19,7 @@ LAYERS = {
     "action_components": 0,
     "action_spaces": 0,
     "video": 0,
+    "model_folder": 0,
     "starts": 1,
     "conditioning": 1,
     "heads": 1,

@@ -60,6 +60,13 @@ def test_saving_leaves_the_world_as_it_is(world: WorldModel, tmp_path: Path) -> 
     assert not list(tmp_path.glob("**/*.tmp"))
 
 
+def test_a_folder_says_nothing_of_where_it_came_from(folder: Path, tmp_path: Path) -> None:
+    WorldModel.from_pretrained(folder).save_pretrained(tmp_path / "copy")
+    written = "".join(path.read_text(encoding="utf-8") for path in (tmp_path / "copy").rglob("*.json"))
+    assert str(folder) not in written
+    assert "_name_or_path" not in written
+
+
 def test_starts_travel_with_the_world(folder: Path, tmp_path: Path) -> None:
     source = tmp_path / "with starts"
     shutil.copytree(folder, source)
