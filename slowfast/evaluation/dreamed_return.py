@@ -13,7 +13,8 @@ import numpy as np
 from slowfast.dream import Dream
 from slowfast.evaluation.intervals import Comparison, compare
 from slowfast.evaluation.one_chunk import squared_errors
-from slowfast.evaluation.revisit import Frames, Progress, RevisitConfig, seeds
+from slowfast.evaluation.recall.teaching import Progress
+from slowfast.evaluation.revisit import Frames, RevisitConfig, seeds
 from slowfast.evaluation.tours import Tours
 from slowfast.world_model import WorldModel
 

@@ -8,15 +8,14 @@ generator a world. Errors are averaged before they are divided or turned into de
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
 import torch
 
 from slowfast.evaluation.intervals import Comparison, compare
 from slowfast.evaluation.one_chunk import decibels, squared_errors
+from slowfast.evaluation.recall.teaching import Progress, Taught, neighbours, teach
 from slowfast.evaluation.tours import Stage, Tours
 from slowfast.fast import EpisodicMemory, MemoryRule
 from slowfast.fast.generators import episode_generator
@@ -25,8 +24,6 @@ from slowfast.world_model import WorldModel
 
 ARMS = ("on", "off", "other")
 """The worlds' own memories, none, and each world with its neighbour's memory."""
-
-Progress = Callable[..., None]
 
 
 @dataclass(frozen=True)
@@ -61,19 +58,6 @@ class Effect:
 
     latent: Comparison
     pixel: Comparison
-
-
-@dataclass(frozen=True)
-class Taught:
-    """What teaching took: ``seconds`` for all worlds together; ``updates`` and gradient ``steps`` a world; ``pending``:
-    frames at the end that were not learned; mean losses at the first and last step of the first and last update."""
-
-    seconds: float
-    updates: int
-    steps: int
-    pending: int
-    first_update: tuple[float, float]
-    last_update: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -177,43 +161,13 @@ def decoded(world: WorldModel, latents: torch.Tensor) -> np.ndarray:
     return np.concatenate([world.decode(part[None]) for part in latents])
 
 
-def teach(
-    memory: EpisodicMemory, latents: torch.Tensor, actions: ActionTensors, progress: Progress | None = None
-) -> Taught:
-    """Shows ``memory`` all frames ``[E, n, C, h, w]``, as many at a time as it learns from at once."""
-    began, count = time.perf_counter(), latents.shape[1]
-    updates, losses = 0, []
-    for start, stop in _pieces(count, memory.every):
-        piece = (slice(None), slice(start, stop))
-        learned = memory.append(latents[piece], select_actions(actions, piece))
-        if int(learned["updates"].max()):
-            updates += int(learned["updates"].max())
-            losses.append((float(learned["loss_first"].mean()), float(learned["loss_last"].mean())))
-        if progress:
-            progress(stop, count, **({"loss": losses[-1][1]} if losses else {}))
-    never = (float("nan"), float("nan"))
-    return Taught(
-        seconds=time.perf_counter() - began,
-        updates=updates,
-        steps=int(memory.steps.max()),
-        pending=int(memory.frames_pending.max()),
-        first_update=losses[0] if losses else never,
-        last_update=losses[-1] if losses else never,
-    )
-
-
 def memory_of(arm: str, memory: EpisodicMemory) -> EpisodicMemory | None:
     """The memory that an arm reads: ``memory`` itself, none, or a copy in which every world has its neighbour's."""
     if arm == "off":
         return None
     if arm == "on":
         return memory
-    snapshot = memory.snapshot()
-    other = EpisodicMemory(
-        memory.slow, memory.rule, len(memory), memory.seed, memory.context, memory.chunk, memory.base_hash
-    )
-    other.restore(replace(snapshot, rows=snapshot.rows.roll(1, 0)))
-    return other
+    return neighbours(memory)
 
 
 def arm_errors(
@@ -251,9 +205,3 @@ def effect(arm: ArmErrors, reference: ArmErrors, config: RevisitConfig) -> Effec
 
 def _until(stop: int) -> tuple[slice, slice]:
     return slice(None), slice(0, stop)
-
-
-def _pieces(count: int, every: int) -> list[tuple[int, int]]:
-    """The first frame with the first ``every`` new ones, then ``every`` at a time."""
-    edges = [0, *range(1 + every, count, every), count]
-    return list(pairwise(edges))

@@ -90,14 +90,27 @@ def rooms(env_id: str, size: tuple[int, int], spec: ActionSpec, arguments: Mappi
 
 
 def record(env: gymnasium.Env, seeds: Iterable[int], count: int, moves: Sequence[int], steps: int) -> Tours:
-    """The first ``count`` worlds of ``seeds`` that have room for ``steps`` steps, each walked with ``moves``.
+    """The first ``count`` worlds of ``seeds`` that have room for ``steps`` steps, each walked with ``moves``; see
+    :func:`record_branches`."""
+    return record_branches(env, seeds, count, moves, [()], steps)[0]
 
-    A tour begins at the world's start, turned to where the free way is longest; these turns are not recorded. Raises
-    ValueError when there are not enough such worlds.
+
+def record_branches(
+    env: gymnasium.Env,
+    seeds: Iterable[int],
+    count: int,
+    moves: Sequence[int],
+    branches: Sequence[Sequence[int]],
+    steps: int,
+) -> list[Tours]:
+    """One recording a branch: ``moves``, and from the state they lead to, that branch's own moves.
+
+    Of ``seeds``, the first ``count`` worlds that have room for ``steps`` steps are walked. A tour begins at the world's
+    start, turned to where the free way is longest; these turns are not recorded. Raises ValueError when there are not
+    enough such worlds.
     """
     rooms = cast(DoomRoomsEnv, env.unwrapped)
-    frames: list[np.ndarray] = []
-    poses: list[np.ndarray] = []
+    walked: list[list[_Walked]] = [[] for _ in branches]
     used: list[int] = []
     for seed in seeds:
         if len(used) == count:
@@ -107,19 +120,38 @@ def record(env: gymnasium.Env, seeds: Iterable[int], count: int, moves: Sequence
         if turns is None:
             continue
         for turn in turns:
-            observation, *_, info = env.step(turn)
-        seen, where = [observation], [info["pose"]]
-        for move in moves:
-            observation, *_, info = env.step(move)
-            seen.append(observation)
-            where.append(info["pose"])
-        frames.append(np.stack(seen))
-        poses.append(np.stack(where))
+            observation, *_, info = rooms.step(turn)
+        stem = _walk(rooms, moves, [observation], [info["pose"]])
+        fork = rooms.snapshot()
+        for tours, branch in zip(walked, branches, strict=True):
+            rooms.restore(fork)
+            tours.append(_walk(rooms, branch, *stem))
         used.append(seed)
     if len(used) < count:
         raise ValueError(f"only {len(used)} of {count} worlds have room for {steps} steps: ask for fewer")
-    actions = rooms.action_spec.columns([list(moves)] * count)
-    return Tours(np.stack(frames), actions, np.stack(poses), tuple(used))
+    return [
+        Tours(
+            np.stack([frames for frames, _ in tours]),
+            rooms.action_spec.columns([[*moves, *branch]] * count),
+            np.stack([poses for _, poses in tours]),
+            tuple(used),
+        )
+        for tours, branch in zip(walked, branches, strict=True)
+    ]
+
+
+_Walked = tuple[list[np.ndarray], list[np.ndarray]]
+"""Frames and poses of one tour."""
+
+
+def _walk(env: DoomRoomsEnv, moves: Sequence[int], frames: list[np.ndarray], poses: list[np.ndarray]) -> _Walked:
+    """What is seen so far, and then on the way of ``moves``."""
+    frames, poses = [*frames], [*poses]
+    for move in moves:
+        observation, *_, info = env.step(move)
+        frames.append(observation)
+        poses.append(info["pose"])
+    return frames, poses
 
 
 def _to_the_open(env: DoomRoomsEnv, steps: int) -> list[int] | None:

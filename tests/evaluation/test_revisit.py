@@ -11,7 +11,8 @@ import torch
 
 from slowfast.evaluation.dreamed_return import Return, measure_return
 from slowfast.evaluation.intervals import compare
-from slowfast.evaluation.revisit import Frames, Recall, RevisitConfig, encoded, measure_recall, memory_of, seeds, teach
+from slowfast.evaluation.recall.teaching import teach
+from slowfast.evaluation.revisit import Frames, Recall, RevisitConfig, encoded, measure_recall, memory_of, seeds
 from slowfast.evaluation.tours import NEVER, Stage, Tours, lap, record, rooms, turn_and_return
 from slowfast.fast import memory_rule
 from slowfast.world_model import WorldModel
