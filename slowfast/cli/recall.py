@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,12 +13,14 @@ from slowfast import config as configs
 from slowfast.cli.progress import Bar
 
 if TYPE_CHECKING:
+    import gymnasium
+
     from slowfast.evaluation.recall.benchmark import Walked
     from slowfast.fast import MemoryRule
     from slowfast.world_model import WorldModel
 
 FORMAT_VERSION = 1
-SETTLED = ("world", "env", "walks", "worlds", "group", "steps", "split", "memory", "rivals", "seed")
+SETTLED = ("world", "env", "walks", "worlds", "group", "steps", "split", "memory", "rivals", "return_turns", "seed")
 """What the answers in a folder depend on."""
 
 
@@ -53,13 +56,16 @@ class Recall:
     """The memory rule that gets the controls: a name and settings over the world's own; empty: the world's own."""
     rivals: tuple[str, ...] = ("paper",)
     """Other memory rules by name, with their own defaults, measured beside it."""
+    return_turns: int = 12
+    """Turns of a dream that goes out and comes back by itself (the paper's scene revisit consistency); 0 leaves it
+    out."""
     seed: int = 0
     """Of noise and memories."""
     device: str = "cpu"
     """cpu, cuda, cuda:1, ..."""
 
     def __post_init__(self) -> None:
-        for name, least in {"worlds": 2, "group": 2, "steps": 1, "seed": 0}.items():
+        for name, least in {"worlds": 2, "group": 2, "steps": 1, "return_turns": 0, "seed": 0}.items():
             if getattr(self, name) < least:
                 raise ValueError(f"{name} has to be at least {least}, got {getattr(self, name)}")
         if self.worlds % self.group == 1:
@@ -70,6 +76,7 @@ class Recall:
 
 def run(config: Recall) -> int:
     from slowfast.dream import resolve_rule
+    from slowfast.evaluation.recall import returning
     from slowfast.evaluation.recall.arms import sources
     from slowfast.evaluation.recall.benchmark import answer, judge
     from slowfast.evaluation.recall.plots import save_plots
@@ -96,11 +103,14 @@ def run(config: Recall) -> int:
         **described(config, world, rules, walks),
         "teaching": answered.facts,
         **summary(judged, config.seed),
+        "return": dreamed_returns(config, world, rules) if config.return_turns else None,
     }
     write_text(config.out / "recall.json", json.dumps(result, indent=1) + "\n")
     save_plots(result, config.out / "recall.png")
     for name, table in tables(result):
         print(f"\n{name}: {result['places'][name]['frames']:.0f} frames in each of {config.worlds} worlds\n\n{table}")
+    if result["return"]:
+        print(f"\ndreamed out and back, scene revisit consistency:\n\n{returning.table(result['return'])}")
     print(f"\n{config.out / 'recall.json'}, {config.out / 'recall.png'}")
     return 0
 
@@ -122,28 +132,46 @@ def refuse_other_settings(config: Recall) -> None:
             raise ValueError(f"{config.out} holds answers with {name} {then}, not {now}: choose another --out")
 
 
-def walk_rooms(config: Recall, world: WorldModel) -> tuple[list[Walked], float]:
-    """All walks through the same real worlds, and the degrees of a turn."""
+def real_rooms(config: Recall, world: WorldModel) -> tuple[gymnasium.Env, list[int], float]:
+    """The environment of the split, more than enough seeds, and the degrees of a turn."""
     from slowfast.envs.doom_rooms.env import TURN_DEGREES
     from slowfast.envs.doom_rooms.splits import split_env_kwargs, world_seeds
-    from slowfast.evaluation.recall.benchmark import Walked
-    from slowfast.evaluation.recall.walks import record_walk, standard_walks
     from slowfast.evaluation.tours import rooms
 
     known: Mapping[str, Any] = world.config.environment or {}
     arguments = {name: value for name, value in known.get("kwargs", {}).items() if name != "size"}
     arguments |= split_env_kwargs(config.split)
-    turn = float(arguments.get("turn_degrees", TURN_DEGREES))
-    walks = {walk.name: walk for walk in standard_walks(turn, config.steps)}
-    for name in config.walks:
-        if name not in walks:
-            raise ValueError(f"walk {name!r} is not known; choose from {', '.join(walks)}")
     env = rooms(config.env, world.config.frame_size, world.action_spec, arguments)
-    try:
-        seeds = world_seeds(config.split, 20 * config.worlds)
+    return env, world_seeds(config.split, 20 * config.worlds), float(arguments.get("turn_degrees", TURN_DEGREES))
+
+
+def walk_rooms(config: Recall, world: WorldModel) -> tuple[list[Walked], float]:
+    """All walks through the same real worlds, and the degrees of a turn."""
+    from slowfast.evaluation.recall.benchmark import Walked
+    from slowfast.evaluation.recall.walks import record_walk, standard_walks
+
+    env, seeds, turn = real_rooms(config, world)
+    with closing(env):
+        walks = {walk.name: walk for walk in standard_walks(turn, config.steps)}
+        for name in config.walks:
+            if name not in walks:
+                raise ValueError(f"walk {name!r} is not known; choose from {', '.join(walks)}")
         return [Walked(name, record_walk(env, seeds, config.worlds, walks[name])) for name in config.walks], turn
-    finally:
-        env.close()
+
+
+def dreamed_returns(config: Recall, world: WorldModel, rules: Mapping[str, MemoryRule]) -> dict[str, Any]:
+    """The second part: tours out and back that are dreamed from their first frames."""
+    from slowfast.evaluation.recall import returning
+    from slowfast.evaluation.tours import record, turn_and_return
+
+    env, seeds, _ = real_rooms(config, world)
+    with closing(env):
+        tours = record(env, seeds, config.worlds, turn_and_return(config.return_turns), 0)
+    with Bar("out and back", unit="part") as bar:
+        frames = returning.dream_returns(world, tours, rules, config.seed, config.group, config.out / "parts", bar)
+    with Bar("judged", unit="arm") as bar:
+        found = returning.visited(world, frames, bar)
+    return {**returning.summary(found, config.seed), "turns": config.return_turns, "seeds": tours.seeds}
 
 
 def described(

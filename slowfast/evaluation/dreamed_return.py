@@ -16,6 +16,7 @@ from slowfast.evaluation.one_chunk import squared_errors
 from slowfast.evaluation.recall.teaching import Progress
 from slowfast.evaluation.revisit import Frames, RevisitConfig, seeds
 from slowfast.evaluation.tours import Tours
+from slowfast.fast import EpisodicMemory
 from slowfast.world_model import WorldModel
 
 
@@ -61,27 +62,19 @@ def measure_return(
     config = config or RevisitConfig()
     began = time.perf_counter()
     given, total = world.config.context, tours.frames.shape[1] - 1
-    pairs = [(i, total - i) for i in range(total) if total - 2 * i > world.config.context + world.config.chunk]
-    if not pairs or total <= given:
-        raise ValueError(f"a tour of {total} actions never returns from beyond a context of {given} frames and a chunk")
+    pairs = returning_pairs(world, total)
     dream_seed, memory_seed = seeds(config.seed)
-    spec = world.action_spec
-    shown, ahead = (
-        spec.select(tours.actions, (slice(None), part)) for part in (slice(given - 1), slice(given - 1, None))
-    )
     frames: Frames = {"truth": tours.frames}
     updates = 0
     for number, arm in enumerate(("on", "off")):
         memory = world.new_memory(len(tours), memory_seed, config.rule) if arm == "on" else None
-        dream = Dream(world, len(tours), memory, dream_seed)
-        dream.start(tours.frames[:, :given], shown)
-        parts = [tours.frames[:, :given]]
-        for part in dream.rollout(ahead):
-            parts.append(part)
+
+        def counted(done: int, of: int, before: int = number) -> None:
             if progress:
-                progress(number * (total + 1 - given) + sum(p.shape[1] for p in parts) - given, 2 * (total + 1 - given))
-        frames[arm] = np.concatenate(parts, 1)
-        updates = max(updates, int(dream.updates.max()))
+                progress(before * of + done, 2 * of)
+
+        frames[arm], learned = dream_tours(world, tours, memory, dream_seed, counted)
+        updates = max(updates, learned)
     arms = {
         "on": return_arm(frames["on"], tours.frames, pairs, given),
         "off": return_arm(frames["off"], tours.frames, pairs, given),
@@ -98,6 +91,38 @@ def measure_return(
     }
     seconds = time.perf_counter() - began
     return Return(len(tours), given, total + 1 - given, pairs, arms, effects, updates, seconds), frames
+
+
+def returning_pairs(world: WorldModel, total: int) -> list[tuple[int, int]]:
+    """(first visit, later visit), as frames of a tour of ``total`` actions whose second half undoes the first, of all
+    views that come back from beyond the context and a chunk. Raises ValueError when there is none."""
+    context, chunk = world.config.context, world.config.chunk
+    pairs = [(i, total - i) for i in range(total) if total - 2 * i > context + chunk]
+    if not pairs or total <= context:
+        raise ValueError(
+            f"a tour of {total} actions never returns from beyond a context of {context} frames and a chunk"
+        )
+    return pairs
+
+
+def dream_tours(
+    world: WorldModel, tours: Tours, memory: EpisodicMemory | None, seed: int, progress: Progress | None = None
+) -> tuple[np.ndarray, int]:
+    """Tours dreamed from their first f_p frames: whole tours ``uint8 [W, T + 1, H, W, 3]``, the given frames included,
+    and how often the memory learned."""
+    given, ahead = world.config.context, tours.frames.shape[1] - world.config.context
+    shown, asked = (
+        world.action_spec.select(tours.actions, (slice(None), part))
+        for part in (slice(given - 1), slice(given - 1, None))
+    )
+    dream = Dream(world, len(tours), memory, seed)
+    dream.start(tours.frames[:, :given], shown)
+    parts = [tours.frames[:, :given]]
+    for part in dream.rollout(asked):
+        parts.append(part)
+        if progress:
+            progress(sum(made.shape[1] for made in parts[1:]), ahead)
+    return np.concatenate(parts, 1), int(dream.updates.max())
 
 
 def return_arm(frames: np.ndarray, truth: np.ndarray, pairs: list[tuple[int, int]], apart: int) -> ReturnArm:

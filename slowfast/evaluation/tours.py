@@ -43,6 +43,11 @@ class Tours:
     def __len__(self) -> int:
         return len(self.frames)
 
+    def part(self, rows: slice) -> Tours:
+        """Some of the walks."""
+        actions = {name: column[rows] for name, column in self.actions.items()}
+        return Tours(self.frames[rows], actions, self.poses[rows], self.seeds[rows])
+
     def frames_since_seen(self, last_seen: int) -> np.ndarray:
         """``int64 [N, T - last_seen]``: for each frame after ``last_seen``, how many frames ago its pose was last held
         at or before ``last_seen``; :data:`NEVER` if it was not."""

@@ -15,6 +15,7 @@ from slowfast.evaluation.recall import benchmark
 from slowfast.evaluation.recall.arms import NONE, OTHER, RESET, SHUFFLED, Source, dream, show, sources
 from slowfast.evaluation.recall.benchmark import CODEC, REPEAT, Walked, answer, judge
 from slowfast.evaluation.recall.places import BEYOND, FAR, IN_CONTEXT, JUST_BEYOND, curve, places
+from slowfast.evaluation.recall.returning import FROZEN, SIMULATOR
 from slowfast.evaluation.recall.scores import Judge
 from slowfast.evaluation.recall.summary import summary
 from slowfast.evaluation.recall.teaching import shuffled, teach
@@ -193,6 +194,8 @@ def test_the_verb_writes_figures_and_a_picture_and_refuses_other_settings(
     result = json.loads((tmp_path / "recall.json").read_text())
     assert result["rules"]["memory (ancestor)"]["steps"] == 2
     assert result["seen"] == {"circle": 16}
+    assert set(result["return"]["arms"]) == {SIMULATOR, NONE, "memory (ancestor)", "paper", FROZEN}
+    assert "scene revisit consistency" in said
     assert (tmp_path / "recall.png").stat().st_size > 10_000
     before = (tmp_path / "recall.json").read_bytes()
     assert main(arguments) == 0  # judges and draws again

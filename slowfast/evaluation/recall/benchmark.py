@@ -23,7 +23,6 @@ from slowfast.evaluation.recall.places import Place
 from slowfast.evaluation.recall.scores import FEATURE_SIZE, Judge, Scores
 from slowfast.evaluation.recall.teaching import Progress
 from slowfast.evaluation.recall.walks import Asked
-from slowfast.evaluation.tours import Tours
 from slowfast.world_model import WorldModel
 
 REPEAT, CODEC = "last true frame repeated", "the truth through the codec"
@@ -39,7 +38,7 @@ class Walked:
 
     def group(self, rows: slice) -> list[Asked]:
         """The same for some of the worlds."""
-        return [Asked(query.name, _rows(query.tours, rows), query.seen) for query in self.asked]
+        return [Asked(query.name, query.tours.part(rows), query.seen) for query in self.asked]
 
 
 @dataclass(frozen=True)
@@ -140,11 +139,6 @@ def _jobs(walks: Sequence[Walked], sources: Sequence[Source], group: int) -> Ite
         for source in sources:
             for first in range(0, worlds, group):
                 yield walk, source, slice(first, min(first + group, worlds))
-
-
-def _rows(tours: Tours, rows: slice) -> Tours:
-    actions = {name: column[rows] for name, column in tours.actions.items()}
-    return Tours(tours.frames[rows], actions, tours.poses[rows], tours.seeds[rows])
 
 
 def _decoded(world: WorldModel, latents: torch.Tensor) -> np.ndarray:

@@ -43,13 +43,13 @@ class Judge:
 
     def __init__(self, asked: Asked, network: EfficientNetLite0, turn_degrees: float) -> None:
         self.asked, self.network = asked, network
-        self.views = _unit_features(network, asked.truth)  # [W, n, D]
+        self.views = unit_features(network, asked.truth)  # [W, n, D]
         self.near = asked.near_views(turn_degrees)
 
     def scores(self, frames: np.ndarray, latents: torch.Tensor | None, true_latents: torch.Tensor) -> Scores:
         """``frames`` ``uint8 [W, n, H, W, 3]`` and their ``latents`` ``[W, n, C, h, w]``, if there are any."""
         truth = self.asked.truth
-        features = _unit_features(self.network, frames)
+        features = unit_features(self.network, frames)
         latent = np.full(frames.shape[:2], np.nan)
         if latents is not None:
             latent = (latents.double() - true_latents.double()).square().flatten(2).mean(2).cpu().numpy()
@@ -88,7 +88,7 @@ def similarity(frames: np.ndarray, truth: np.ndarray, batch: int = 256) -> np.nd
     return torch.cat(parts).double().numpy().reshape(frames.shape[:2])
 
 
-def _unit_features(network: EfficientNetLite0, frames: np.ndarray) -> np.ndarray:
+def unit_features(network: EfficientNetLite0, frames: np.ndarray) -> np.ndarray:
     """``float32 [W, n, D]`` of length 1."""
     flat = network.features(frames.reshape(-1, *frames.shape[2:]))
     flat = flat / np.maximum(np.linalg.norm(flat, axis=-1, keepdims=True), 1e-12)
