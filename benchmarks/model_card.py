@@ -5,7 +5,7 @@
 
 The card is ``README.md`` in the world's folder, with parts between markers (``benchmarks/report.py``); ``--check`` only
 says whether they are what the results say. Facts of the training runs are read once and kept in
-``benchmarks/results/training.json``, so that later calls do without the run folders.
+``benchmarks/results/training.json``, so that later calls, and those for a later stage, do without the run folders.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ def main(settings: Settings) -> int:
     folder = find_world(settings.world)
     card = folder / "README.md"
     if settings.codec_run and settings.slow_run and not settings.check:
-        facts = training_facts(settings.codec_run, settings.slow_run)
-        write_json(settings.results / "training.json", facts)
+        known = settings.results / "training.json"
+        write_json(known, training_facts(settings.codec_run, settings.slow_run, read_json(known)))
     page = card.read_text(encoding="utf-8")
     new = fill(page, settings.results)
     if settings.check:

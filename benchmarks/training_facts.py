@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -16,18 +17,32 @@ from slowfast.cli.train.slow import TrainSlow
 from slowfast.datasets.store import Store
 from slowfast.training.checkpoint import checkpoints
 
-PLACES = ("data", "run", "codec", "latents", "resume")
+PLACES = ("data", "run", "codec", "latents", "resume", "start", "init")
 """Options of a run that say where, not what."""
+UNUSED = {"start": ("model.",), "init": ("unet.", "scheduler.", "diffusion.")}
+"""Options that say what a new network is made of, which a run that starts from another does not read."""
+RECIPES = {
+    "doom-rooms-codec": "",
+    "doom-rooms": "--codec runs/doom-rooms-codec/model",
+    "doom-rooms-codec-2": "--start runs/doom-rooms/model/vae",
+    "doom-rooms-2": "--init runs/doom-rooms/model --codec runs/doom-rooms-codec-2/model",
+}
+"""The recipes that ship, in the order of their runs, with what each takes from those before it."""
 COLLECT = "slowfast collect --env slowfast/DoomRooms-v0 --policy {policy} --split {split} --episodes {episodes} \\\n"
 COLLECT += "    --steps {steps} --workers 2 --out data/{world}/{split}"
 
 
-def training_facts(codec_run: Path, slow_run: Path) -> dict[str, Any]:
-    """Data sets and runs, as JSON. Raises FileNotFoundError where a run folder has no config or no checkpoint."""
+def training_facts(codec_run: Path, slow_run: Path, earlier: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Data sets and runs, as JSON; of ``earlier`` facts, the runs of other recipes are kept.
+
+    Raises FileNotFoundError where a run folder has no config or no checkpoint.
+    """
     codec = configs.load(TrainCodec, codec_run / "config.yaml")
     slow = configs.load(TrainSlow, slow_run / "config.yaml")
-    runs = {"codec": _run(codec, codec_run, f"{slow.name}-codec"), "slow": _run(slow, slow_run, slow.name)}
-    return {"world": slow.name, "data": data_facts(slow.data), "runs": runs}
+    runs = {run["recipe"]: run for run in (earlier or {}).get("runs", [])}
+    runs |= {run["recipe"]: run for run in (_run("codec", codec, codec_run), _run("slow", slow, slow_run))}
+    ordered = [runs[recipe] for recipe in RECIPES if recipe in runs]
+    return {"world": slow.name, "data": data_facts(slow.data), "runs": ordered}
 
 
 def data_facts(folder: Path) -> dict[str, dict[str, Any]]:
@@ -54,8 +69,8 @@ def training_text(facts: dict[str, Any]) -> str:
     ]
     labels = {"codec": "codec", "slow": "slow learner"}
     runs = [
-        [labels[name], f"`{run['recipe']}`", f"{run['steps']:,}", str(run["batch_size"]), run["precision"]]
-        for name, run in facts["runs"].items()
+        [labels[run["part"]], f"`{run['recipe']}`", f"{run['steps']:,}", str(run["batch_size"]), run["precision"]]
+        for run in facts["runs"]
     ]
     return "\n\n".join(
         [
@@ -70,32 +85,52 @@ def commands(facts: dict[str, Any]) -> str:
     """Every command from nothing to the trained world."""
     world = facts["world"]
     lines = [COLLECT.format(**part, world=world, split=split) for split, part in facts["data"].items()]
-    given = {"codec": "", "slow": f" --codec runs/{world}-codec/model"}
-    for verb, run in facts["runs"].items():
-        line = f"slowfast train {verb} --recipe {run['recipe']} --data data/{world}{given[verb]}"
-        lines.append(" \\\n    ".join([line, *run["options"]]))
+    for run in facts["runs"]:
+        line = f"{_launched(run['processes'])}slowfast train {run['part']} --recipe {run['recipe']} --data data/{world}"
+        given = RECIPES[run["recipe"]]
+        lines.append(" \\\n    ".join([line, *([given] if given else []), *run["options"]]))
     return "\n".join(lines)
 
 
 def options(config: Any, recipe: str) -> list[str]:
     """Command-line options that turn a recipe that ships into ``config``; places are left out."""
-    places = {name: getattr(config, name) for name in ("data", "codec") if hasattr(config, name)}
+    places = {name: getattr(config, name) for name in PLACES if getattr(config, name, None) is not None}
     own, other = _flat(config), _flat(configs.load(type(config), recipe, places))
-    changed = {key: value for key, value in own.items() if value != other.get(key) and key not in PLACES}
+    unread = tuple(part for name, parts in UNUSED.items() if own.get(name) for part in parts)
+    changed = {
+        key: value
+        for key, value in own.items()
+        if value != other.get(key) and key not in PLACES and not key.startswith(unread)
+    }
     return [_option(key, value) for key, value in changed.items()]
 
 
-def _run(config: TrainCodec | TrainSlow, folder: Path, recipe: str) -> dict[str, Any]:
+def _run(part: str, config: TrainCodec | TrainSlow, folder: Path) -> dict[str, Any]:
+    """Its recipe is the one that it departs from least, of those that start as it did."""
     done = checkpoints(folder / "checkpoints")
     if not done:
         raise FileNotFoundError(f"{folder / 'checkpoints'}: no checkpoint, so nothing was trained here")
+    goes_on = getattr(config, "start", None) or getattr(config, "init", None)
+    same = [recipe for recipe in RECIPES if (part == "codec") == ("-codec" in recipe)]
+    fitting = [recipe for recipe in same if bool(goes_on) == recipe.endswith("-2")]
+    recipe = min(fitting, key=lambda recipe: len(options(config, recipe)))
+    processes = len(json.loads((done[-1] / "state.json").read_text(encoding="utf-8"))["random"])  # a random state each
     return {
+        "part": part,
         "recipe": recipe,
         "options": options(config, recipe),
         "steps": int(done[-1].name.removeprefix("step-")),
-        "batch_size": config.task.batch_size * config.train.gradient_accumulation,
+        "batch_size": config.task.batch_size * config.train.gradient_accumulation * processes,
+        "processes": processes,
         "precision": config.train.mixed_precision,
     }
+
+
+def _launched(processes: int) -> str:
+    """What stands before a command that ran in several processes on CPU cores, a thread each."""
+    if processes == 1:
+        return ""
+    return f"ACCELERATE_USE_CPU=1 OMP_NUM_THREADS=1 torchrun --nproc-per-node {processes} --no-python -- \\\n    "
 
 
 def _flat(config: Any, prefix: str = "") -> dict[str, Any]:

@@ -25,7 +25,8 @@ class CodecTaskConfig:
     edges: float = 0.0
     """Weight of the absolute error of pixel differences."""
     kl: float = 1e-5
-    """Weight of the KL divergence a latent number, which keeps latents in reach of a normal distribution."""
+    """Weight of the KL divergence a latent number, which keeps latents in reach of a normal distribution; 0 trains a
+    plain autoencoder, without a draw from the posterior."""
     linear_start: bool = False
     """Start as the principal components of patches (one level of `widths`); saves most of the early training."""
     decoder_only: bool = False

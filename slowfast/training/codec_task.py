@@ -23,7 +23,8 @@ class CodecTask:
     """A :class:`~slowfast.training.task.TrainTask` for an :class:`ImageVAE` on the frames of ``data``.
 
     Loss: ``mse`` · squared error + ``l1`` · absolute error + ``edges`` · absolute error of the differences between
-    neighbouring pixels + ``kl`` · KL divergence a latent number, on frames in [-1, 1].
+    neighbouring pixels + ``kl`` · KL divergence a latent number, on frames in [-1, 1]. Without a KL term the decoder
+    reads the posterior's mean, as it does in use, and not a draw from it.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class CodecTask:
     def loss(self, batch: Tensor, index: int) -> tuple[Tensor, dict[str, Tensor]]:
         frames = self._input(batch)
         posterior = self.module.vae.encode(self._patches(frames)).latent_dist
-        if self.config.decoder_only:
+        if self.config.decoder_only or not self.config.kl:
             latents = posterior.mode()
         else:
             latents = posterior.sample(torch_generator(self.seed, 3, index))

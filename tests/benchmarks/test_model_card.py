@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
 
@@ -38,9 +39,11 @@ def test_left_and_right_begin_with_the_same_frame_and_part(picture: np.ndarray) 
     assert np.abs(frame(0, 1) - frame(0, 0)).mean() > 1
 
 
-def write_run(folder: Path, config: TrainCodec | TrainSlow, steps: int) -> Path:
+def write_run(folder: Path, config: TrainCodec | TrainSlow, steps: int, processes: int = 1) -> Path:
     configs.save(config, folder / "config.yaml")
-    (folder / f"checkpoints/step-{steps:08d}").mkdir(parents=True)
+    checkpoint = folder / f"checkpoints/step-{steps:08d}"
+    checkpoint.mkdir(parents=True)
+    (checkpoint / "state.json").write_text(json.dumps({"random": [{}] * processes}), encoding="utf-8")
     return folder
 
 
@@ -52,12 +55,32 @@ def test_facts_name_the_recipe_and_every_option_that_departs_from_it(tmp_path: P
     facts = training_facts.training_facts(
         write_run(tmp_path / "runs/a", codec, 400), write_run(tmp_path / "runs/b", slow, 8000)
     )
-    assert facts["runs"]["codec"]["options"] == []
-    assert facts["runs"]["codec"]["steps"] == 400
-    assert facts["runs"]["slow"]["options"] == ["--task.prefix-noise 0.25", "--train.steps 9000"]
+    assert [run["recipe"] for run in facts["runs"]] == ["doom-rooms-codec", "doom-rooms"]
+    assert facts["runs"][0]["options"] == []
+    assert facts["runs"][0]["steps"] == 400
+    assert facts["runs"][1]["options"] == ["--task.prefix-noise 0.25", "--train.steps 9000"]
     text = training_facts.training_text({**facts, "data": {}})
     assert "slowfast train codec --recipe doom-rooms-codec --data data/doom-rooms\n" in text
     assert str(tmp_path) not in text
+
+
+def test_a_second_stage_stands_after_the_first_with_what_it_starts_from(tmp_path: Path) -> None:
+    start = {"data": str(tmp_path), "start": "somewhere/vae", "model.patch": 4}
+    codec = configs.load(TrainCodec, "doom-rooms-codec-2", start)
+    begin = {"data": str(tmp_path), "init": "doom-rooms", "codec": "elsewhere", "unet.widths": [8, 8]}
+    slow = configs.load(TrainSlow, "doom-rooms-2", begin)
+    runs = [write_run(tmp_path / "a", codec, 40), write_run(tmp_path / "b", slow, 60, processes=2)]
+    first = [
+        {"part": part, "recipe": recipe, "options": [], "steps": 1, "batch_size": 1, "processes": 1, "precision": "no"}
+        for part, recipe in (("codec", "doom-rooms-codec"), ("slow", "doom-rooms"))
+    ]
+    facts = training_facts.training_facts(runs[0], runs[1], {"runs": first})
+    assert [run["recipe"] for run in facts["runs"]] == list(training_facts.RECIPES)
+    assert [run["batch_size"] for run in facts["runs"]] == [1, 1, 32, 16]
+    assert [run["options"] for run in facts["runs"]] == [[]] * 4  # what a network is made of is read from the first
+    text = training_facts.training_text({**facts, "data": {}})
+    assert "torchrun --nproc-per-node 2 --no-python -- \\\n    slowfast train slow --recipe doom-rooms-2" in text
+    assert "--init runs/doom-rooms/model --codec runs/doom-rooms-codec-2/model" in text
 
 
 def test_options_read_back_to_the_same_config(tmp_path: Path) -> None:

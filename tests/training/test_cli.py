@@ -105,15 +105,17 @@ def test_a_trained_world_takes_a_new_action_space(world: Path, tmp_path: Path) -
         assert np.allclose(new.slow.unet.state_dict()[name], tensor, atol=1e-6), name
 
 
-@pytest.mark.parametrize("recipe", ["doom-rooms-codec", "doom-rooms"])
-def test_the_large_recipes_run(recipe: str, clips: Path, codec: Path, tmp_path: Path) -> None:
-    verb = "codec" if recipe.endswith("codec") else "slow"
+@pytest.mark.parametrize("recipe", ["doom-rooms-codec", "doom-rooms", "doom-rooms-codec-2", "doom-rooms-2"])
+def test_the_large_recipes_run(recipe: str, clips: Path, codec: Path, world: Path, tmp_path: Path) -> None:
+    verb = "codec" if "codec" in recipe else "slow"
     arguments = ["train", verb, "--recipe", recipe, "--data", str(clips), "--run", str(tmp_path), *SHORT]
     arguments += ["--task.batch-size", "2", "--task.validation-episodes", "4"]
     if verb == "slow":
         arguments += ["--codec", str(codec / "model"), "--task.validation-windows", "4", "--task.horizon-windows", "2"]
     else:
         arguments += ["--task.validation-frames", "8", "--task.statistics-frames", "8", "--task.pool-frames", "16"]
+    if recipe.endswith("-2"):
+        arguments += ["--start", str(codec / "model")] if verb == "codec" else ["--init", str(world / "model")]
     assert main(arguments) == 1  # two steps do not pass the gate
 
 

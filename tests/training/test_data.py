@@ -99,6 +99,16 @@ def test_codec_loss_is_the_weighted_sum_of_its_parts(clips: Path) -> None:
     assert float(task.loss(task.batch(0), 0)[0].detach()) == float(loss.detach())
 
 
+def test_without_a_kl_term_nothing_is_drawn_from_the_posterior(clips: Path) -> None:
+    tasks = (
+        CodecTask(ImageVAE.create(SMALL), CodecTaskConfig(batch_size=4, pool_frames=50, kl=kl), clips) for kl in (0, 1)
+    )
+    for task, drawn in zip(tasks, (False, True), strict=True):
+        batch = task.batch(0)
+        one, other = (float(task.loss(batch, index)[1]["mse"]) for index in (0, 1))
+        assert (one != other) is drawn
+
+
 def test_psnr_averages_errors_first() -> None:
     truth = np.zeros((2, 4, 4, 3), np.uint8)
     other = truth.copy()
