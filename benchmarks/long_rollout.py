@@ -24,16 +24,18 @@ import numpy as np
 import psutil
 import torch
 import tyro
+import yaml
 from report import RESULTS, machine, write_json
 from torch.nn import functional
 
 from slowfast.actions import ActionSpec
 from slowfast.datasets.collect import collect
 from slowfast.datasets.store import Store
-from slowfast.dream import Dream
+from slowfast.dream import Dream, resolve_rule
 from slowfast.envs.doom_rooms.env import TURN_DEGREES
 from slowfast.envs.doom_rooms.splits import world_seeds
 from slowfast.evaluation.features import EfficientNetLite0
+from slowfast.fast import MemoryRule
 from slowfast.world_model import WorldModel
 
 POLICY = "slowfast.envs.policies:make_policy:explore"
@@ -47,9 +49,12 @@ TURNS = {0: 1.0, 1: -1.0}
 @dataclass(frozen=True)
 class Settings:
     """``episodes``: dreamed side by side, each from ``context`` real frames; ``frames``: dreamed in each; ``real``:
-    frames of other worlds that the distances are taken to; ``size``: pixels that enter the feature network."""
+    frames of other worlds that the distances are taken to; ``size``: pixels that enter the feature network; ``split``:
+    validation to choose by, test to report; ``rule``: settings of the memory over the world's own, as YAML."""
 
     world: str = "doom-rooms"
+    split: str = "test"
+    rule: str = "{}"
     memories: tuple[str, ...] = ("off", "temp_lora")
     episodes: int = 8
     frames: int = 500
@@ -68,9 +73,11 @@ def main(settings: Settings) -> None:
     world = WorldModel.from_pretrained(settings.world, settings.device)
     with tempfile.TemporaryDirectory() as scratch:
         steps = settings.context - 1 + settings.frames
-        walks = _episodes(Path(scratch) / "test", world_seeds("test", settings.episodes), steps)
+        walked = world_seeds(settings.split, settings.episodes)
+        walks = _episodes(Path(scratch) / "walked", walked, steps)
         count = max(settings.real // 32, 2)
-        others = _episodes(Path(scratch) / "real", world_seeds("validation", count), 128)
+        known = [seed for seed in world_seeds("validation", count + len(walked)) if seed not in walked]
+        others = _episodes(Path(scratch) / "real", known[:count], 128)
     frames = np.stack([walk[0] for walk in walks])
     actions = ActionSpec.stack([walk[1] for walk in walks])
     truth, moves = frames[:, settings.context :], actions["move"][:, settings.context - 1 :]
@@ -84,7 +91,8 @@ def main(settings: Settings) -> None:
         {"frames": "noise", **drift(network, real, noise)},
     ]
     for memory in settings.memories:
-        dreamed, use = dream(world, frames[:, : settings.context], actions, memory)
+        rule = resolve_rule(world, yaml.safe_load(settings.rule)) if memory == "temp_lora" else None
+        dreamed, use = dream(world, frames[:, : settings.context], actions, rule)
         figures = {**drift(network, real, dreamed), **obedience(dreamed, moves)}
         rows.append({"frames": f"dreamed, memory {memory}", **figures, **use})
     result = {
@@ -100,13 +108,13 @@ def main(settings: Settings) -> None:
 
 
 def dream(
-    world: WorldModel, context: np.ndarray, actions: dict[str, np.ndarray], memory: str
+    world: WorldModel, context: np.ndarray, actions: dict[str, np.ndarray], rule: MemoryRule | None
 ) -> tuple[np.ndarray, dict[str, float]]:
     """Frames ``uint8 [E, T, H, W, 3]`` after ``context``, and the process's mebibytes early and late."""
     episodes, given = context.shape[:2]
     future = {name: column[:, given - 1 :] for name, column in actions.items()}
     total = future["move"].shape[1]
-    dream = Dream(world, episodes, world.new_memory(episodes, 1) if memory == "temp_lora" else None, seed=0)
+    dream = Dream(world, episodes, world.new_memory(episodes, 1, rule) if rule else None, seed=0)
     dream.start(context, {name: column[:, : given - 1] for name, column in actions.items()})
     made = np.ones((episodes, total, *context.shape[2:]), np.uint8)  # written once, so that filling it takes no memory
     resident: list[float] = []

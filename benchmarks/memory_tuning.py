@@ -24,7 +24,7 @@ from slowfast.evaluation.revisit import RevisitConfig, measure_recall
 from slowfast.fast import memory_rule
 from slowfast.world_model import WorldModel
 
-COLUMNS = ("rule", "steps", "learning rate", "rank", "layers", "own memory", "another's", "seconds")
+COLUMNS = ("rule", "steps", "learning rate", "decay", "rank", "layers", "own memory", "another's", "seconds")
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,8 @@ class Settings:
     rules: tuple[str, ...] = ("ancestor", "paper")
     steps: tuple[int, ...] = (8, 24)
     learning_rates: tuple[float, ...] = (5e-4, 1.5e-3, 3e-3)
+    weight_decays: tuple[float, ...] = (0.0,)
+    levels: str = "sampled"
     ranks: tuple[int, ...] = (16,)
     layers: tuple[str, ...] = ("attention_and_convolutions",)
     replay: int = 16
@@ -52,14 +54,17 @@ def main(settings: Settings) -> None:
     seen = tours.frames.shape[1] // 2
     rows: list[dict[str, Any]] = []
     print(" | ".join(COLUMNS), flush=True)
-    grid = product(settings.rules, settings.layers, settings.ranks, settings.steps, settings.learning_rates)
-    for name, layers, rank, steps, rate in grid:
-        options = {"replay": settings.replay, "replay_batch": settings.replay_batch, "clip": 1.0}
+    shared = {"replay": settings.replay, "replay_batch": settings.replay_batch, "clip": 1.0}
+    rates = product(settings.learning_rates, settings.weight_decays)
+    for name, layers, rank, steps, (rate, decay) in product(
+        settings.rules, settings.layers, settings.ranks, settings.steps, rates
+    ):
+        options = {**shared, "weight_decay": decay, "levels": "trained" if name == "paper" else settings.levels}
         rule = memory_rule(name, steps=steps, learning_rate=rate, rank=rank, layers=layers, **options)
         recall, _ = measure_recall(world, tours, seen, stages, RevisitConfig(settings.seed, rule))
         effects = {arm: 1 - recall.effects[effect].latent.reduction.value for arm, effect in ARMS.items()}
         rows.append({"rule": asdict(rule), **effects, "teach_seconds": recall.taught.seconds})
-        shown = (name, steps, rate, rank, layers, *(f"{value:.3f}" for value in effects.values()))
+        shown = (name, steps, rate, decay, rank, layers, *(f"{value:.3f}" for value in effects.values()))
         print(" | ".join(map(str, (*shown, f"{recall.taught.seconds:.0f}"))), flush=True)
         write_json(settings.out, {"base_hash": world.base_hash, "machine": machine(settings.threads), "rows": rows})
 

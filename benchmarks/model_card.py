@@ -20,6 +20,7 @@ import numpy as np
 import tyro
 from pictures import save_sheet
 from report import NOT_MEASURED, RESULTS, filled, read_json, write_json, write_text
+from sampling_steps import steps_table
 from tables import long_table, quality_table, revisit_table
 from training_facts import training_facts, training_text
 
@@ -67,6 +68,8 @@ def fill(page: str, results: Path) -> str:
     training = read_json(results / "training.json")
     page = filled(page, "training", training_text(training) if training else NOT_MEASURED)
     page = filled(page, "figures", quality_table(read_json(results / "world_quality.json")))
+    sampling = read_json(results / "sampling_steps.json")
+    page = filled(page, "sampling", steps_table(sampling) if sampling else NOT_MEASURED)
     page = filled(page, "memory", revisit_table(read_json(results / "revisit.json")))
     return filled(page, "long", long_table(read_json(results / "long_rollout.json")))
 

@@ -9,10 +9,11 @@ intervals over worlds. ``slowfast.evaluation.one_chunk`` says what the figures m
 
 from __future__ import annotations
 
+import inspect
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 import tyro
+from diffusers import UNet3DConditionModel
 from report import RESULTS, machine, write_json
 
 from slowfast.actions import ActionSpec
@@ -109,6 +111,7 @@ def main(settings: Settings) -> None:
             split: measure(world, clips(world, split, Path(folder) / split, settings), settings)
             for split in settings.splits
         }
+    own_ms, stock_ms = denoiser_ms(world, settings.repeats)
     result = {
         "world": world.config.name,
         "base_hash": world.base_hash,
@@ -119,7 +122,7 @@ def main(settings: Settings) -> None:
         "parameters": {name: parameters(part) for name, part in (("slow", world.slow), ("codec", world.codec))},
         "megabytes": folder_bytes(world.folder) / 1e6 if world.folder else None,
         "machine": machine(settings.threads),
-        "denoiser": {"frames": DENOISER_FRAMES, "milliseconds": denoiser_ms(world, settings.repeats)},
+        "denoiser": {"frames": DENOISER_FRAMES, "milliseconds": own_ms, "stock_milliseconds": stock_ms},
         "step": {"milliseconds": step_ms(world, settings.repeats)},
         "bars": {**BARS, "denoiser_ms": DENOISER_BAR_MS},
         "splits": splits,
@@ -205,12 +208,21 @@ def by_action(spec: ActionSpec, truth: TrueWindows, figures: dict[str, Figure]) 
 
 
 @torch.inference_mode()
-def denoiser_ms(world: WorldModel, repeats: int) -> float:
-    """Median milliseconds of one call of the network on one window of five frames, in float32."""
+def denoiser_ms(world: WorldModel, repeats: int) -> tuple[float, float]:
+    """Median milliseconds of one call of the network on one window of five frames, in float32; and of diffusers' own
+    ``UNet3DConditionModel`` of the same size, called in turn with it, which says how fast the machine was meanwhile."""
     latents = torch.randn(1, DENOISER_FRAMES, *latent_shape(world))
     actions = world.slow.null_actions(1, DENOISER_FRAMES)
     level = torch.full((1, DENOISER_FRAMES), 500.0)
-    return _median_ms(lambda: world.slow.predict(latents, level, actions), repeats)
+    known = inspect.signature(UNet3DConditionModel.__init__).parameters
+    config = {name: value for name, value in world.slow.unet.config.items() if name in known}
+    stock = UNet3DConditionModel(**config).eval()
+    text = torch.randn(1, 1, stock.config["cross_attention_dim"])
+    sample = latents.transpose(1, 2)
+    own, other = _median_ms(
+        [lambda: world.slow.predict(latents, level, actions), lambda: stock(sample, 500, text)], repeats
+    )
+    return own, other
 
 
 def step_ms(world: WorldModel, repeats: int) -> float:
@@ -219,7 +231,7 @@ def step_ms(world: WorldModel, repeats: int) -> float:
     dream = Dream(world)
     dream.start(frames, world.action_spec.null((1, world.config.context - 1)))
     action = select_actions(world.slow.null_actions(1, 1), (slice(None), slice(0, 1)))
-    return _median_ms(lambda: world.decode(dream.step(action)), repeats)
+    return _median_ms([lambda: world.decode(dream.step(action))], repeats)[0]
 
 
 def parameters(part: Any) -> int:
@@ -244,7 +256,8 @@ def as_table(result: dict[str, Any]) -> str:
     lines += [
         f"{counted['windows']} windows of {counted['worlds']} worlds a split; held_out stands without a bar",
         f"{result['machine']['threads']} threads: {call:.1f} ms a call of the denoiser on {DENOISER_FRAMES} frames "
-        f"(bar {result['bars']['denoiser_ms']:g}), {step:.1f} ms from an action to its frame",
+        f"(bar {result['bars']['denoiser_ms']:g}; diffusers' own network of that size: "
+        f"{result['denoiser']['stock_milliseconds']:.1f} ms), {step:.1f} ms from an action to its frame",
     ]
     return "\n".join(lines)
 
@@ -256,15 +269,16 @@ def _imagined_errors(
     return squared_errors(imagined(world, truth, actions, settings.seed, settings.batch, numbers), truth.new)
 
 
-def _median_ms(call: Callable[[], Any], repeats: int) -> float:
-    """After a tenth as many calls that do not count."""
-    times = []
+def _median_ms(calls: Sequence[Callable[[], Any]], repeats: int) -> list[float]:
+    """Of each call, taken in turns, after a tenth as many rounds that do not count."""
+    times: list[list[float]] = [[] for _ in calls]
     for turn in range(repeats + max(repeats // 10, 1)):
-        start = time.perf_counter()
-        call()
-        if turn >= max(repeats // 10, 1):
-            times.append(1000 * (time.perf_counter() - start))
-    return statistics.median(times)
+        for call, found in zip(calls, times, strict=True):
+            start = time.perf_counter()
+            call()
+            if turn >= max(repeats // 10, 1):
+                found.append(1000 * (time.perf_counter() - start))
+    return [statistics.median(found) for found in times]
 
 
 if __name__ == "__main__":

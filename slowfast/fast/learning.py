@@ -47,7 +47,8 @@ def learn(
             leaf = rows.detach().requires_grad_()
             attachment.use(leaf)
             windows = rule.windows(candidates.windows(picks[step]), slow, step)
-            loss = slow.loss(windows, generators, shift=rule.shift).unflatten(0, (len(rows), -1)).mean(1)  # [E']
+            losses_of_windows = slow.loss(windows, generators, shift=rule.shift, sampled=rule.levels == "sampled")
+            loss = losses_of_windows.unflatten(0, (len(rows), -1)).mean(1)  # [E']
             (gradient,) = torch.autograd.grad(loss.sum(), leaf)
             losses.append(loss.detach().float())
             rows, adam = adam_step(leaf.detach(), gradient, adam, rule.adam)

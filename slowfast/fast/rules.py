@@ -16,6 +16,8 @@ from slowfast.fast.optimiser import AdamSettings
 from slowfast.slow import SlowLearner
 from slowfast.slow.windows import Windows
 
+LEVELS = ("trained", "sampled")
+
 
 class Learner(SlowLearner, Protocol):
     """A slow learner (an ``nn.Module``) with the network that its ``memory_layers`` name layers of."""
@@ -32,8 +34,10 @@ class MemoryRule:
     ``alpha``: of the adapter, whose output is scaled by alpha / rank (alpha None: rank). ``layers``: kind of layers
     that are adapted. ``every``: new frames between two updates (None: the world's chunk). ``replay``: earlier windows
     of the episode that are kept beside the newest. ``replay_batch``: windows a step, each drawn from the newest and the
-    kept ones alike. ``shift``: where noise levels are drawn, as ``training_shift`` of the slow learner (None: as it was
-    trained). ``clip``: bound on the norm of an episode's gradient (None: none).
+    kept ones alike. ``levels``: noise levels that are learned, ``trained`` as the slow learner was, or ``sampled``:
+    those alone at which sampling will read the memory. ``shift``: where ``trained`` levels are drawn, as
+    ``training_shift`` of the slow learner (None: as it was trained). ``clip``: bound on the norm of an episode's
+    gradient (None: none).
     """
 
     name: str = "paper"
@@ -45,6 +49,7 @@ class MemoryRule:
     every: int | None = None
     replay: int = 0
     replay_batch: int = 1
+    levels: str = "trained"
     shift: float | None = None
     betas: tuple[float, float] = (0.9, 0.999)
     epsilon: float = 1e-8
@@ -60,8 +65,13 @@ class MemoryRule:
             value = getattr(self, field)
             if value is not None and value < bound:
                 raise ValueError(f"memory rule {self.name!r}: {field} is at least {bound}, got {value}")
-        if self.shift is not None and self.shift <= 0:
-            raise ValueError(f"memory rule {self.name!r}: shift is above 0, got {self.shift}")
+        if self.levels not in LEVELS:
+            raise ValueError(f"memory rule {self.name!r}: levels are {' or '.join(LEVELS)}, got {self.levels!r}")
+        if self.shift is not None and (self.shift <= 0 or self.levels == "sampled"):
+            raise ValueError(
+                f"memory rule {self.name!r}: shift is above 0 and moves trained levels, got {self.shift} "
+                f"with levels {self.levels!r}"
+            )
 
     @property
     def scaled_by(self) -> float:

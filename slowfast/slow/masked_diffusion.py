@@ -71,15 +71,19 @@ class MaskedVideoDiffusion(nn.Module):
         generators: Sequence[torch.Generator],
         prefix_noise: float = 0.0,
         shift: float | None = None,
+        sampled: bool = False,
     ) -> torch.Tensor:
         """Mean squared error over the new frames, ``[B]`` (Eq. 2).
 
         B = k * E windows, episode-major, E = ``len(generators)``: all draws for an episode's windows come from its own
         generator. ``prefix_noise``: with ``own`` timesteps, the prefix gets a noise level uniform in [0, this), which
         the network is told (augmentation against drift). ``shift``: in place of the config's ``training_shift``.
+        ``sampled``: draw the noise levels from those alone that sampling in ``config.steps`` steps visits.
         """
         latents, prefix = windows.latents, windows.prefix
-        level, noise = self._draw(latents, prefix, generators, prefix_noise, shift or self.config.training_shift)
+        visited = self.noise.timesteps(self.config.steps, "cpu").float() if sampled else None
+        shift = shift or self.config.training_shift
+        level, noise = self._draw(latents, prefix, generators, prefix_noise, shift, visited)
         noisy = self.noise.mix(latents, noise, level)
         shown = level if self.config.prefix_timestep == "own" else level[:, -1:].expand_as(level)
         prediction = self.predict(noisy, shown, windows.actions)[:, prefix:]
@@ -142,10 +146,13 @@ class MaskedVideoDiffusion(nn.Module):
         generators: Sequence[torch.Generator],
         prefix_noise: float,
         shift: float,
+        visited: torch.Tensor | None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Noise levels ``[B, F]`` and noise like ``latents``."""
+        """Noise levels ``[B, F]`` (of ``visited`` ones, if they are given) and noise like ``latents``."""
         each = _each(len(generators), latents.shape[0])
-        drawn = torch.cat([self.noise.draw(each, g, shift) for g in generators]).to(latents.device)
+        drawn = torch.cat(
+            [self.noise.draw(each, g, shift) if visited is None else _picked(visited, each, g) for g in generators]
+        ).to(latents.device)
         noise = _normal(generators, latents.shape[0], latents.shape[1:]).to(latents)
         level = drawn[:, None].repeat(1, latents.shape[1])
         level[:, :prefix] = CLEAN
@@ -192,6 +199,12 @@ def _each(episodes: int, batch: int) -> int:
     if episodes == 0 or batch % episodes:
         raise ValueError(f"{batch} windows cannot be shared equally among {episodes} generators (one an episode)")
     return batch // episodes
+
+
+def _picked(values: torch.Tensor, count: int, generator: torch.Generator) -> torch.Tensor:
+    """``count`` of ``values``, each as likely as the others."""
+    index = torch.randint(len(values), (count,), generator=generator, device=generator.device)
+    return values.to(generator.device)[index]
 
 
 def _normal(generators: Sequence[torch.Generator], batch: int, shape: Sequence[int]) -> torch.Tensor:

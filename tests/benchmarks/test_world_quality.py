@@ -51,6 +51,7 @@ def test_every_split_is_its_own_worlds(result: dict[str, Any]) -> None:
     assert result["splits"]["validation"]["seeds"] == [1_000_000, 1_000_002]
     assert result["splits"]["held_out"]["seeds"] == [3_000_000, 3_000_002]
     assert result["denoiser"]["milliseconds"] > 0
+    assert result["denoiser"]["stock_milliseconds"] > 0
     assert result["step"]["milliseconds"] > result["denoiser"]["milliseconds"] / 2
 
 

@@ -78,6 +78,10 @@ def test_a_rule_may_draw_noise_levels_of_its_own(slow, frames) -> None:
     assert losses[0] == losses[1] != losses[2]
     with pytest.raises(ValueError, match="shift is above 0"):
         memory_rule("ancestor", shift=0.0)
+    with pytest.raises(ValueError, match="levels 'sampled'"):
+        memory_rule("ancestor", shift=2.0, levels="sampled")
+    with pytest.raises(ValueError, match="levels are trained or sampled, got 'all'"):
+        memory_rule("ancestor", levels="all")
 
 
 def test_rules_carry_their_own_defaults_and_take_overrides() -> None:

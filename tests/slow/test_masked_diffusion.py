@@ -45,6 +45,17 @@ def test_prefix_stays_clean_at_every_timestep(
     assert (level[:, prefix:] == level[:, -1:]).all()
 
 
+@every_process
+def test_sampled_levels_are_those_that_sampling_visits(
+    learner: Any, windows: Any, generators: Any, recorded: Any, process: str
+) -> None:
+    slow = learner(process)
+    with torch.no_grad():
+        slow.loss(windows(24, 2, 2), generators(3), sampled=True)
+    visited = slow.noise.timesteps(slow.config.steps, "cpu").float()
+    assert set(recorded[0]["level"][:, -1].tolist()) == set(visited.tolist())
+
+
 @both_timesteps
 @every_process
 def test_prefix_predictions_get_no_gradient(
