@@ -2,7 +2,7 @@
 
     python benchmarks/memory_update.py
 
-One gradient step on one window an episode (bf16 autocast), and one forward of the network that reads the memories,
+One gradient step on one window an episode, and one forward of the network that reads the memories,
 each beside the same with PEFT's adapters and beside the network alone. Prints a table and writes
 ``benchmarks/results/memory_update.json``. In PEFT a convolution's adapter is a 3x3 kernel, ours a 1x1 path.
 """
@@ -35,7 +35,8 @@ from slowfast.slow.windows import ActionTensors, Windows
 @dataclass(frozen=True)
 class Settings:
     """A network like the shipped checkpoint's; ``repeats``: timings a cell, of which the median counts; ``clock``: with
-    one thread, ``cpu`` counts the time of this process alone, which other work on the machine disturbs least."""
+    one thread, ``cpu`` counts the time of this process alone, which other work on the machine disturbs least;
+    ``precision``: bf16 autocast pays on processors with bf16 arithmetic only."""
 
     episodes: tuple[int, ...] = (1, 4, 16)
     layers: tuple[str, ...] = ("temporal_attention", "attention", "attention_and_convolutions")
@@ -47,6 +48,7 @@ class Settings:
     repeats: int = 3
     threads: int = 2
     clock: Literal["wall", "cpu"] = "wall"
+    precision: Literal["float32", "bf16"] = "float32"
     out: Path = Path(__file__).parent / "results" / "memory_update.json"
 
 
@@ -120,6 +122,7 @@ def measure(slow: MaskedVideoDiffusion, settings: Settings, layers: str, episode
         },
         settings.repeats,
         time.perf_counter if settings.clock == "wall" else time.process_time,
+        settings.precision == "bf16",
     )
     row: Row = {"layers": layers, "episodes": episodes, "numbers_an_episode": memory.layout.width}
     row |= {f"{name}_ms": round(1000 * seconds, 2) for name, seconds in timed.items()}
@@ -163,10 +166,12 @@ class PeftLoop:
             self.slow.predict(latents[own], level[own], {name: tensor[own] for name, tensor in actions.items()})
 
 
-def timings(calls: dict[str, Callable[[], None]], repeats: int, clock: Callable[[], float]) -> dict[str, float]:
-    """Median seconds of each call in bf16, after one that does not count; in turns, so that other work disturbs all."""
+def timings(
+    calls: dict[str, Callable[[], None]], repeats: int, clock: Callable[[], float], bf16: bool
+) -> dict[str, float]:
+    """Median seconds of each call, after one that does not count; in turns, so that other work disturbs all."""
     seconds: dict[str, list[float]] = {name: [] for name in calls}
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         for turn in range(repeats + 1):
             for name, call in calls.items():
                 start = clock()

@@ -156,7 +156,8 @@ def update_table(result: Result | None) -> str:
     clock = "processor time" if settings.get("clock") == "cpu" else "elapsed time"
     return (
         f"{table}\n\nOne gradient step on a window an episode, {_millions(result['parameters'])} parameters, rank "
-        f"{settings['rank']}, bf16, {settings['threads']} threads, {clock}, torch {result['machine']['torch']}."
+        f"{settings['rank']}, {settings['precision']}, {settings['threads']} threads, {clock}, torch "
+        f"{result['machine']['torch']}."
     )
 
 

@@ -12,15 +12,18 @@ import numpy as np
 import torch
 
 from slowfast.actions import Columns
-from slowfast.dream import Actions, Dream, latent_shape, resolve_rule
+from slowfast.dream import Dream, resolve_rule
+from slowfast.envs.dream_parts import (
+    DEFAULT_FPS,
+    check_choices,
+    loaded_world,
+    observation_space,
+    one_episode,
+    starting_point,
+)
 from slowfast.envs.window import Window
 from slowfast.fast import MemoryRule
 from slowfast.world_model import WorldModel
-
-MEMORIES = ("off", "temp_lora")
-OBSERVATIONS = ("frames", "latents")
-DEFAULT_FPS = 8.0
-"""For showing a world whose time has no unit."""
 
 
 class DreamEnv(gymnasium.Env[np.ndarray, Any]):
@@ -74,24 +77,17 @@ class DreamEnv(gymnasium.Env[np.ndarray, Any]):
         compile: bool = False,
         render_mode: str | None = None,
     ) -> None:
-        for name, value, known in (("memory", memory, MEMORIES), ("observation", observation, OBSERVATIONS)):
-            if value not in known:
-                raise ValueError(f"{name}={value!r} is not one of {', '.join(map(repr, known))}")
-        if memory == "off" and (memory_rule is not None or memory_every is not None):
-            raise ValueError("memory_rule and memory_every say how a memory learns: they need memory='temp_lora'")
+        check_choices(memory, observation, memory_rule is not None or memory_every is not None)
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise ValueError(f"render_mode={render_mode!r} is not None, 'rgb_array' or 'human'")
-        self.world = _loaded(world, device, dtype, compile)
+        self.world = loaded_world(world, device, dtype, compile)
         self.rule = resolve_rule(self.world, memory_rule, memory_every) if memory == "temp_lora" else None
         self.observation, self.steps, self.render_mode = observation, steps, render_mode
         fps = self.world.config.fps or DEFAULT_FPS
         self.metadata = {**self.metadata, "render_fps": fps}
         self.action_spec = self.world.action_spec
         self.action_space = self.action_spec.to_space()
-        if observation == "frames":
-            self.observation_space = gymnasium.spaces.Box(0, 255, (*self.world.config.frame_size, 3), np.uint8)
-        else:
-            self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, latent_shape(self.world), np.float32)
+        self.observation_space = observation_space(self.world, observation)
         self._window = Window(self.world.config.name, fps) if render_mode == "human" else None
         self._dream: Dream | None = None
         self._present: torch.Tensor | None = None
@@ -110,7 +106,7 @@ class DreamEnv(gymnasium.Env[np.ndarray, Any]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
         super().reset(seed=seed)
-        frames, actions, self._start = self._starting_point(options or {})
+        frames, actions, self._start = starting_point(self.world, options or {}, self.np_random)
         dream_seed, memory_seed = (int(number) for number in self.np_random.integers(2**63, size=2))
         memory = self.world.new_memory(1, memory_seed, self.rule) if self.rule else None
         dream = Dream(self.world, 1, memory, dream_seed, self.steps)
@@ -149,7 +145,7 @@ class DreamEnv(gymnasium.Env[np.ndarray, Any]):
         """
         if self._ahead:
             raise RuntimeError(f"{len(self._ahead)} prepared frames have not been stepped through yet")
-        self.dream.observe(np.asarray(frames)[None], _one_episode(actions))
+        self.dream.observe(np.asarray(frames)[None], one_episode(actions))
         return self._seen(self.dream.latents[0], None), self._info()
 
     def render(self) -> np.ndarray | None:
@@ -162,23 +158,6 @@ class DreamEnv(gymnasium.Env[np.ndarray, Any]):
         """Closes the window; may be called again."""
         if self._window is not None:
             self._window.close()
-
-    def _starting_point(self, options: dict[str, Any]) -> tuple[np.ndarray, Actions, int]:
-        """Frames ``[T, H, W, 3]``, actions ``[1, T - 1]``, the index of the start or -1."""
-        if set(options) not in (set(), {"start"}, {"frames"}, {"frames", "actions"}):
-            raise ValueError(f"reset takes 'start', or 'frames' and 'actions', as options; got {sorted(options)}")
-        if "frames" in options:
-            frames = np.asarray(options["frames"])
-            if frames.ndim != 4 or not len(frames):
-                raise ValueError(f"reset option 'frames' has to be uint8 [T, H, W, 3], got {frames.shape}")
-            if "actions" not in options and len(frames) > 1:
-                raise ValueError(f"{len(frames)} frames need the {len(frames) - 1} actions between them as 'actions'")
-            return frames, _one_episode(options.get("actions", ())), -1
-        starts = self.world.starts
-        chosen = int(options["start"] if "start" in options else self.np_random.integers(len(starts)))
-        if not 0 <= chosen < len(starts):
-            raise ValueError(f"reset option 'start' is 0..{len(starts) - 1}, got {chosen}")
-        return starts.frames[chosen], {name: column[chosen, None] for name, column in starts.actions.items()}, chosen
 
     def _seen(self, latents: torch.Tensor, picture: np.ndarray | None) -> np.ndarray:
         """The observation of a frame that becomes the present one; its picture, if there is none, is made on demand."""
@@ -203,28 +182,6 @@ class DreamEnv(gymnasium.Env[np.ndarray, Any]):
             "memory_frames_pending": 0 if memory is None else int(memory.frames_pending[0]),
             "start": self._start,
         }
-
-
-def _loaded(
-    world: str | Path | WorldModel, device: torch.device | str | None, dtype: torch.dtype | str | None, compile: bool
-) -> WorldModel:
-    if isinstance(world, WorldModel):
-        if device is not None or dtype is not None or compile:
-            raise ValueError(
-                "device, dtype and compile are for a world that is loaded here; this one is loaded already"
-            )
-        return world
-    kind = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype or torch.float32
-    if not isinstance(kind, torch.dtype):
-        raise ValueError(f"dtype={dtype!r} is not a type of torch, such as 'float32' or 'bfloat16'")
-    return WorldModel.from_pretrained(world, device or "cpu", kind, compile)
-
-
-def _one_episode(actions: Sequence[Any] | Columns) -> Actions:
-    """A batch of one episode's actions."""
-    if isinstance(actions, Mapping):
-        return {name: np.asarray(column)[None] for name, column in actions.items()}
-    return [list(actions)]
 
 
 def _same(prepared: Any, action: Any) -> bool:

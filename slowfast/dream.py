@@ -72,14 +72,24 @@ class Dream:
         """``float32 [E, C, h, w]``: the present frame of each episode."""
         return self.context.latents[:, -1]
 
-    def start(self, frames: np.ndarray, actions: Actions, episodes: Sequence[int] | None = None) -> None:
+    def start(
+        self,
+        frames: np.ndarray,
+        actions: Actions,
+        episodes: Sequence[int] | None = None,
+        seeds: Sequence[tuple[int, int]] | None = None,
+    ) -> None:
         """Begins episodes at the last of ``frames`` ``uint8 [E', T, H, W, 3]``, with the T - 1 actions between them.
 
-        Their memories are fresh, and are taught all T frames.
+        Their memories are fresh, and are taught all T frames. ``seeds``: of the dream and of the memory of each, so
+        that it goes on as the only episode of a new dream and a new memory of these seeds.
         """
         index = self._index(episodes)
+        if seeds is not None:
+            for episode, (dream_seed, _) in zip(index.tolist(), seeds, strict=True):
+                self.generators[episode] = episode_generator(dream_seed, 0)
         if self.memory is not None:
-            self.memory.reset(index)
+            self.memory.reset(index, None if seeds is None else [memory_seed for _, memory_seed in seeds])
         self.updates = self.updates.index_fill(0, index, 0)
         latents, tensors = self._encoded(frames, actions, index)
         if self._frames(tensors) != latents.shape[1] - 1:

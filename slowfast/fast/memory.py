@@ -6,7 +6,7 @@ learner's weights.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -170,15 +170,20 @@ class EpisodicMemory:
             self._state = replace(self._state, stream=self._state.stream.cut(self._index(episodes)))
 
     @_outside_inference
-    def reset(self, mask: Episodes = None) -> None:
+    def reset(self, mask: Episodes = None, seeds: Sequence[int] | None = None) -> None:
         """Makes the episodes fresh: no effect, no frames, first factors from the next spawn of their own generator.
 
         How an episode goes on is fixed by (seed, episode, number of resets), not by what it drew or learned before.
+        With ``seeds``, one for each of the episodes, it goes on as the only episode of a memory of that seed does after
+        its first reset.
         """
         index = self._index(mask)
+        if seeds is not None and len(seeds) != len(index):
+            raise ValueError(f"{len(index)} episodes are reset with {len(seeds)} seeds")
         lives = self._state.lives.index_add(0, index, torch.ones_like(index))
-        for episode in index.tolist():
-            self._generators[episode] = random.episode_generator(self.seed, episode, int(lives[episode]))
+        for row, episode in enumerate(index.tolist()):
+            known = (self.seed, episode, int(lives[episode])) if seeds is None else (int(seeds[row]), 0, 1)
+            self._generators[episode] = random.episode_generator(*known)
         rows = self.layout.fresh([self._generators[episode] for episode in index.tolist()]).to(self._device)
         self._state = replace(self._written(index, rows, AdamState.fresh(rows)), lives=lives)
         self._forget(index)

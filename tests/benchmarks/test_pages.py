@@ -96,7 +96,7 @@ def test_what_stands_outside_the_marks_is_kept() -> None:
 
 def test_the_updates_table_reads_the_benchmark_as_it_is() -> None:
     row = {"layers": "temporal_attention", "episodes": 4, "update_stacked_ms": 181.0, "update_peft_ms": 320.0}
-    result = {"rows": [{**row, "update_ratio": 1.77}], "settings": {"rank": 16, "threads": 2}}
+    result = {"rows": [{**row, "update_ratio": 1.77}], "settings": {"rank": 16, "threads": 2, "precision": "float32"}}
     text = tables.update_table({**result, "parameters": 5e6, "machine": {"torch": "2.13.0"}})
     assert "| temporal attention | 4 | 181 | 320 | 1.77 |" in text
 
