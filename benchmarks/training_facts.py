@@ -130,7 +130,7 @@ def _launched(processes: int) -> str:
     """What stands before a command that ran in several processes on CPU cores, a thread each."""
     if processes == 1:
         return ""
-    return f"ACCELERATE_USE_CPU=1 OMP_NUM_THREADS=1 torchrun --nproc-per-node {processes} --no-python -- \\\n    "
+    return f"OMP_NUM_THREADS=1 torchrun --nproc-per-node {processes} --no-python -- \\\n    "
 
 
 def _flat(config: Any, prefix: str = "") -> dict[str, Any]:

@@ -67,8 +67,6 @@ def run(config: Loop) -> int:
 
 def one_round(config: Loop, number: int, started: str) -> int:
     """Status as that of ``slowfast train``: 0, 1 when the gate fails, 130 when a signal ended it early."""
-    from accelerate import PartialState
-
     from slowfast.cli.progress import Bar
     from slowfast.cli.train._run import train
     from slowfast.dream import resolve_rule
@@ -76,10 +74,11 @@ def one_round(config: Loop, number: int, started: str) -> int:
     from slowfast.training.latents import latents_of
     from slowfast.training.loop_store import MemoryStore, build, draw_episodes, draw_pairs
     from slowfast.training.loop_task import LoopTask
+    from slowfast.training.processes import processes
     from slowfast.training.splits import open_splits
     from slowfast.world_model import WorldModel
 
-    folder, state, seed = config.run / f"round-{number:02d}", PartialState(), config.train.seed
+    folder, state, seed = config.run / f"round-{number:02d}", processes(), config.train.seed
     world = WorldModel.from_pretrained(started, state.device)
     rule = resolve_rule(world, config.memory)
     splits = open_splits(config.data, config.task.validation_episodes)

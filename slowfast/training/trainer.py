@@ -27,6 +27,7 @@ from slowfast.training.checkpoint import Position, checkpoints, load_checkpoint,
 from slowfast.training.config import TrainConfig
 from slowfast.training.log import MetricsLog
 from slowfast.training.prefetch import Prefetch
+from slowfast.training.processes import on_cpu
 from slowfast.training.random import global_state, set_global_state, untouched_global_state
 from slowfast.training.task import TrainTask
 
@@ -51,7 +52,9 @@ class Trainer:
         self.task, self.config, self.folder, self.progress = task, config, Path(folder), progress
         AcceleratorState._reset_state()  # one process may train twice, in different precisions
         self.accelerator = Accelerator(
-            mixed_precision=config.mixed_precision, gradient_accumulation_steps=config.gradient_accumulation
+            cpu=on_cpu(),
+            mixed_precision=config.mixed_precision,
+            gradient_accumulation_steps=config.gradient_accumulation,
         )
         self.device = self.accelerator.device
         task.module.to(self.device).train()

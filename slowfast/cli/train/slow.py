@@ -64,11 +64,10 @@ class TrainSlow:
 
 
 def run(config: TrainSlow) -> int:
-    from accelerate import PartialState
-
     from slowfast.cli.progress import Bar
     from slowfast.cli.train._run import train
     from slowfast.training.latents import latents_of
+    from slowfast.training.processes import processes
     from slowfast.training.slow_task import SlowTask
     from slowfast.training.slow_world import new_world, world_config, world_from
     from slowfast.training.splits import open_splits
@@ -82,8 +81,8 @@ def run(config: TrainSlow) -> int:
         assert config.codec is not None
         parts = (config.unet, config.scheduler, config.diffusion)
         world = new_world(settings, splits.validation, config.codec, parts, phrases, seed)
-    with PartialState().main_process_first(), Bar("latents", unit="episode") as bar:
+    with processes().main_process_first(), Bar("latents", unit="episode") as bar:
         folder = config.latents or config.run / "latents"
-        latents = latents_of(splits.train, world.codec, folder, PartialState().device, bar)
+        latents = latents_of(splits.train, world.codec, folder, processes().device, bar)
     task = SlowTask(world, config.task, latents, dict(splits.measured), seed)
     return train(task, config)
