@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 
 from slowfast.actions import Columns
 from slowfast.dream import Dream, resolve_rule
+from slowfast.dream_state import DreamState, from_random_words, random_words
 from slowfast.envs.dream_parts import (
     DEFAULT_FPS,
     check_choices,
@@ -130,8 +132,7 @@ class DreamEnv(gymnasium.Env[np.ndarray, Any]):
 
         What was prepared counts as dreamed: the memory has been taught all n frames.
         """
-        if self._ahead:
-            raise RuntimeError(f"{len(self._ahead)} prepared frames have not been stepped through yet")
+        self._check_stepped()
         latents = self.dream.step([list(actions)])
         pictures = self.world.decode(latents)[0] if self.observation == "frames" else [None] * len(actions)
         self._ahead.extend(zip(actions, latents[0], pictures, strict=True))
@@ -143,10 +144,34 @@ class DreamEnv(gymnasium.Env[np.ndarray, Any]):
         the first action leading to ``frames[0]``. Returns the observation and info of the present frame, which is the
         last of them as the codec sees it.
         """
-        if self._ahead:
-            raise RuntimeError(f"{len(self._ahead)} prepared frames have not been stepped through yet")
+        self._check_stepped()
         self.dream.observe(np.asarray(frames)[None], one_episode(actions))
         return self._seen(self.dream.latents[0], None), self._info()
+
+    def snapshot(self) -> DreamState:
+        """This moment, as a value: dream, memory, random state. What a wrapper counts (a time limit) is not in it."""
+        self._check_stepped()
+        own = {
+            "env.random": random_words([self.np_random]),
+            "env.elapsed": torch.zeros(1, dtype=torch.int64),
+            "env.start": torch.tensor([self._start]),
+            "env.ended": torch.zeros(1, dtype=torch.bool),
+        }
+        state = self.dream.snapshot()
+        return replace(state, tensors={**state.tensors, **own})
+
+    def restore(self, snapshot: DreamState) -> tuple[np.ndarray, dict[str, Any]]:
+        """Goes on from a snapshot of one environment, also of a vector environment's ``snapshot().part([i])``; what
+        follows repeats the same bits. Returns the observation and info of then. Raises ValueError when it does not fit.
+        """
+        if self._dream is None:
+            memory = self.world.new_memory(1, 0, self.rule) if self.rule else None
+            self._dream = Dream(self.world, 1, memory, 0, self.steps)
+        self._dream.restore(snapshot)
+        self._ahead.clear()
+        self.np_random = from_random_words(snapshot.tensors["env.random"])[0]
+        self._start = int(snapshot.tensors["env.start"][0])
+        return self._seen(self._dream.latents[0], None), self._info()
 
     def render(self) -> np.ndarray | None:
         """The present frame ``uint8 [H, W, 3]`` for ``rgb_array``; ``human`` draws by itself at every step."""
@@ -158,6 +183,10 @@ class DreamEnv(gymnasium.Env[np.ndarray, Any]):
         """Closes the window; may be called again."""
         if self._window is not None:
             self._window.close()
+
+    def _check_stepped(self) -> None:
+        if self._ahead:
+            raise RuntimeError(f"{len(self._ahead)} prepared frames have not been stepped through yet")
 
     def _seen(self, latents: torch.Tensor, picture: np.ndarray | None) -> np.ndarray:
         """The observation of a frame that becomes the present one; its picture, if there is none, is made on demand."""

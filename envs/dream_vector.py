@@ -7,6 +7,7 @@ environment alone, values agree up to batched arithmetic, and ``exact=True`` mak
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from gymnasium.vector.utils import batch_space, iterate
 
 from slowfast.actions import Columns
 from slowfast.dream import Dream, resolve_rule
+from slowfast.dream_state import DreamState, from_random_words, random_words
 from slowfast.envs.dream_parts import DEFAULT_FPS, check_choices, loaded_world, observation_space, starting_point
 from slowfast.fast import MemoryRule
 from slowfast.world_model import WorldModel
@@ -152,6 +154,29 @@ class DreamVectorEnv(gymnasium.vector.VectorEnv[Observations, Any, np.ndarray]):
         given = actions if isinstance(actions, Mapping) else [list(own) for own in actions]
         self.dream.observe(np.asarray(frames), given, chosen)
         return self._seen(), self._infos(np.isin(np.arange(self.num_envs), chosen))
+
+    def snapshot(self) -> DreamState:
+        """This moment of all environments, as a value: dreams, memories, random state, steps done."""
+        own = {
+            "env.random": random_words(self._random),
+            "env.elapsed": torch.from_numpy(self._elapsed.copy()),
+            "env.start": torch.from_numpy(self._starts.copy()),
+            "env.ended": torch.from_numpy(self._ended.copy()),
+        }
+        state = self.dream.snapshot()
+        return replace(state, tensors={**state.tensors, **own})
+
+    def restore(self, snapshot: DreamState | Sequence[DreamState]) -> tuple[Observations, Infos]:
+        """Goes on from a snapshot, or from E snapshots of one environment each (also of single environments: they begin
+        to count steps here). Returns the observations and infos of that moment. Raises ValueError when they do not fit.
+        """
+        state = snapshot if isinstance(snapshot, DreamState) else DreamState.joined(list(snapshot))
+        self.dream.restore(state)
+        self._random = from_random_words(state.tensors["env.random"])
+        self._elapsed = state.tensors["env.elapsed"].numpy().copy()
+        self._starts = state.tensors["env.start"].numpy().copy()
+        self._ended = state.tensors["env.ended"].numpy().copy()
+        return self._seen(), self._infos(np.ones(self.num_envs, bool))
 
     def render(self) -> tuple[np.ndarray, ...] | None:
         """The present frame of each environment, ``uint8 [H, W, 3]``."""

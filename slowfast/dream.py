@@ -14,9 +14,11 @@ import numpy as np
 import torch
 
 from slowfast.actions import ActionSpec, Columns
+from slowfast.dream_state import DreamState
 from slowfast.fast import EpisodicMemory, MemoryRule, memory_rule
-from slowfast.fast.generators import episode_generator
+from slowfast.fast.generators import episode_generator, from_states, states
 from slowfast.fast.replay import Stream
+from slowfast.fast.state_io import state_from_tensors, state_tensors
 from slowfast.slow.windows import ActionTensors, concat_actions, select_actions
 from slowfast.world_model import WorldModel
 
@@ -144,6 +146,38 @@ class Dream:
         size = chunk or self.world.config.chunk
         for first in range(0, self._frames(tensors), size):
             yield self.world.decode(self.step(select_actions(tensors, (slice(None), slice(first, first + size)))))
+
+    def snapshot(self) -> DreamState:
+        """This moment, without copying: context, noise, memory with its optimiser and frames."""
+        context = {"latents": self.context.latents, "frames": self.context.frames}
+        context |= {f"actions.{name}": tensor for name, tensor in self.context.actions.items()}
+        tensors = {f"context.{name}": tensor for name, tensor in context.items()}
+        tensors |= {"random": states(self.generators), "updates": self.updates}
+        if self.memory is not None:
+            tensors |= {f"memory.{name}": own for name, own in state_tensors(self.memory.snapshot()).items()}
+        return DreamState(tensors, self.world.base_hash, None if self.memory is None else self.memory.rule)
+
+    def restore(self, state: DreamState) -> None:
+        """Back to (or on to) the moment of ``state``: what follows repeats the same bits on the same device.
+
+        Raises ValueError when it is of other weights, of another rule, or of another number of episodes.
+        """
+        state.check_fits(self.world.base_hash, None if self.memory is None else self.memory.rule)
+        if len(state) != len(self):
+            raise ValueError(f"the snapshot is of {len(state)} episodes, the dream of {len(self)}")
+        parts = {
+            place: {name[len(place) :]: own for name, own in state.tensors.items() if name.startswith(place)}
+            for place in ("context.", "context.actions.", "memory.")
+        }
+        if self.memory is not None:
+            self.memory.restore(state_from_tensors(parts["memory."], self._device))
+        context = parts["context."]
+        self.context = Stream(
+            context["latents"].to(self._device),
+            {name: own.to(self._device) for name, own in parts["context.actions."].items()},
+            context["frames"],
+        )
+        self.generators, self.updates = from_states(state.tensors["random"]), state.tensors["updates"]
 
     @torch.no_grad()
     def _made(self, index: torch.Tensor, actions: ActionTensors, count: int) -> torch.Tensor:

@@ -63,7 +63,7 @@ def load_state(folder: str | Path, memory: EpisodicMemory) -> MemoryState:
                 f"{path} has {key} = {found.get(key)}, this memory {value}: make a memory like the saved one"
             )
     tensors, _ = read_tensors(path.parent / found["tensors"])
-    return _from_tensors(tensors, memory.snapshot().rows.device)
+    return state_from_tensors(tensors, memory.snapshot().rows.device)
 
 
 def _header(memory: EpisodicMemory) -> dict[str, Any]:
@@ -99,7 +99,9 @@ def state_tensors(state: MemoryState) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def _from_tensors(tensors: dict[str, torch.Tensor], device: torch.device) -> MemoryState:
+def state_from_tensors(tensors: dict[str, torch.Tensor], device: torch.device) -> MemoryState:
+    """The state that :func:`state_tensors` took apart, on ``device``."""
+
     def actions(part: str) -> dict[str, torch.Tensor]:
         start = f"{part}.actions."
         return {name[len(start) :]: value.to(device) for name, value in tensors.items() if name.startswith(start)}

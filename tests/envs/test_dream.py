@@ -193,7 +193,7 @@ def test_dtype_by_name(tiny_world_folder: Path) -> None:
         ({"memory": "hybrid"}, "not one of 'off', 'temp_lora'"),
         ({"observation": "pixels"}, "not one of 'frames', 'latents'"),
         ({"memory_every": 2}, "memory='temp_lora'"),
-        ({"memory": "temp_lora", "memory_rule": "episodic"}, "choose one of paper, ancestor"),
+        ({"memory": "temp_lora", "memory_rule": "episodical"}, "choose one of paper, ancestor"),
         ({"render_mode": "ansi"}, "render_mode"),
         ({"device": "cpu"}, "loaded already"),
     ],

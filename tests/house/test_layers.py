@@ -28,6 +28,7 @@ LAYERS = {
     "slow": 1,
     "world_model": 2,
     "dream": 2,
+    "dream_state": 2,
     "datasets": 2,
     "envs": 3,
     "planning": 4,
