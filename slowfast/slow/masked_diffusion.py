@@ -146,7 +146,7 @@ class MaskedVideoDiffusion(nn.Module):
         generators: Sequence[torch.Generator],
         prefix_noise: float,
         shift: float,
-        visited: torch.Tensor | None,
+        visited: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Noise levels ``[B, F]`` (of ``visited`` ones, if they are given) and noise like ``latents``."""
         each = _each(len(generators), latents.shape[0])

@@ -106,17 +106,24 @@ def test_a_trained_world_takes_a_new_action_space(world: Path, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("recipe", ["doom-rooms-codec", "doom-rooms", "doom-rooms-codec-2", "doom-rooms-2"])
-def test_the_large_recipes_run(recipe: str, clips: Path, codec: Path, world: Path, tmp_path: Path) -> None:
+def test_the_large_recipes_run(recipe: str, clips: Path, codec: Path, tmp_path: Path) -> None:
+    first = tmp_path / "first"
+    if recipe == "doom-rooms-2":
+        assert run_recipe("doom-rooms", clips, codec, first) == 1
+    assert run_recipe(recipe, clips, codec, tmp_path / "run", first / "model") == 1  # two steps do not pass the gate
+
+
+def run_recipe(recipe: str, clips: Path, codec: Path, run: Path, first: Path | None = None) -> int:
     verb = "codec" if "codec" in recipe else "slow"
-    arguments = ["train", verb, "--recipe", recipe, "--data", str(clips), "--run", str(tmp_path), *SHORT]
+    arguments = ["train", verb, "--recipe", recipe, "--data", str(clips), "--run", str(run), *SHORT]
     arguments += ["--task.batch-size", "2", "--task.validation-episodes", "4"]
     if verb == "slow":
         arguments += ["--codec", str(codec / "model"), "--task.validation-windows", "4", "--task.horizon-windows", "2"]
     else:
         arguments += ["--task.validation-frames", "8", "--task.statistics-frames", "8", "--task.pool-frames", "16"]
     if recipe.endswith("-2"):
-        arguments += ["--start", str(codec / "model")] if verb == "codec" else ["--init", str(world / "model")]
-    assert main(arguments) == 1  # two steps do not pass the gate
+        arguments += ["--start", str(codec / "model")] if verb == "codec" else ["--init", str(first)]
+    return main(arguments)
 
 
 def test_a_run_needs_a_codec_or_a_world_to_start_from(clips: Path, capsys: pytest.CaptureFixture[str]) -> None:
