@@ -113,7 +113,7 @@ class DreamVectorEnv(gymnasium.vector.VectorEnv[Observations, Any, np.ndarray]):
         for number, own in enumerate(seeds):
             if own is not None and mask[number]:
                 self._random[number] = seeding.np_random(own)[0]
-        self._begin(chosen, [self._options(options, number) for number in chosen])
+        self._begin(chosen, [self._options(options, int(number)) for number in chosen])
         return self._seen(), self._infos(mask)
 
     def step(self, actions: Any) -> tuple[Observations, np.ndarray, np.ndarray, np.ndarray, Infos]:
@@ -226,7 +226,7 @@ class DreamVectorEnv(gymnasium.vector.VectorEnv[Observations, Any, np.ndarray]):
             self.dream.step(actions, None if len(going) == self.num_envs else going.tolist())
 
     def _columns(self, actions: Any) -> Columns:
-        return actions if isinstance(actions, Mapping) else self.action_spec.columns(actions)
+        return self.action_spec.columns(actions)
 
     def _options(self, options: Mapping[str, Any], number: int) -> dict[str, Any]:
         """Those of one environment."""

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import gymnasium
 
-ENVIRONMENTS = {
-    "slowfast/DoomRooms-v0": {"entry_point": "slowfast.envs.doom_rooms.env:DoomRoomsEnv"},
-    "slowfast/Dream-v0": {
-        "entry_point": "slowfast.envs.dream:DreamEnv",
-        "vector_entry_point": "slowfast.envs.dream_vector:DreamVectorEnv",
-    },
+ENVIRONMENTS: dict[str, tuple[str, str | None]] = {
+    "slowfast/DoomRooms-v0": ("slowfast.envs.doom_rooms.env:DoomRoomsEnv", None),
+    "slowfast/Dream-v0": ("slowfast.envs.dream:DreamEnv", "slowfast.envs.dream_vector:DreamVectorEnv"),
 }
+"""By id: the environment, and its true vector environment if there is one."""
 
 
 def register() -> None:
     """Make every id of the package known to ``gymnasium.make``; ids already known are left alone."""
-    for identifier, entry_points in ENVIRONMENTS.items():
+    for identifier, (single, vector) in ENVIRONMENTS.items():
         if identifier not in gymnasium.registry:
-            gymnasium.register(identifier, max_episode_steps=500, **entry_points)
+            gymnasium.register(identifier, single, max_episode_steps=500, vector_entry_point=vector)
