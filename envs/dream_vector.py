@@ -51,7 +51,7 @@ class DreamVectorEnv(gymnasium.vector.VectorEnv[Observations, Any, np.ndarray]):
         exact: denoise and learn environment by environment: slower, and equal to the bit to each alone.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": DEFAULT_FPS}  # noqa: RUF012
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": DEFAULT_FPS}  # noqa: RUF012 - as Gymnasium
 
     def __init__(
         self,
