@@ -39,6 +39,7 @@ class RandomPolicy:
 
 POLICIES = {
     "explore": "slowfast.envs.doom_rooms.policies:ExploringPolicy",
+    "mixed": "slowfast.envs.doom_rooms.restless:MixedPolicy",
     "random": "slowfast.envs.policies:RandomPolicy",
     "restless": "slowfast.envs.doom_rooms.restless:RestlessPolicy",
 }

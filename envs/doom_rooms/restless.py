@@ -6,8 +6,6 @@ from typing import Any
 
 from slowfast.envs.doom_rooms.policies import ExploringPolicy
 
-SHARES = (0.15, 0.6)
-"""Shares of random actions; each episode draws one of them."""
 MIX = (0.3, 0.3, 0.2, 0.05, 0.05, 0.05, 0.05)
 """Chances of the seven moves when an action is random."""
 
@@ -19,8 +17,11 @@ class RestlessPolicy(ExploringPolicy):
     nothing else learns to go on as before, and not to listen.
     """
 
+    shares: tuple[float, ...] = (0.15, 0.6)
+    """Shares of random actions; each episode draws one of them."""
+
     def reset(self, info: dict[str, Any]) -> None:
-        self._share = float(self.rng.choice(SHARES))
+        self._share = float(self.rng.choice(self.shares))
         super().reset(info)
 
     def act(self, observation: Any, info: dict[str, Any]) -> Any:
@@ -29,3 +30,9 @@ class RestlessPolicy(ExploringPolicy):
         self._visited.append(self.env.position)
         move = int(self.rng.choice(len(MIX), p=MIX))
         return self._motion(move) if self.env.continuous else move
+
+
+class MixedPolicy(RestlessPolicy):
+    """Half of its episodes are plain exploration, as a user's own clips would be; the other half are restless."""
+
+    shares = (0.0, 0.0, 0.15, 0.6)

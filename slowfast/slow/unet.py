@@ -18,6 +18,7 @@ from einops import rearrange
 from torch import nn
 
 from slowfast.slow.attention import ShortAttention
+from slowfast.slow.layers import adopt
 
 MEMORY_LAYERS = ("temporal_attention", "attention", "attention_and_convolutions")
 PROJECTIONS = ("to_q", "to_k", "to_v", "to_out.0")
@@ -40,6 +41,7 @@ class MaskedUNet3D(UNet3DConditionModel):
         if resnet_time_scale_shift not in ("default", "scale_shift"):
             raise ValueError(f"resnet_time_scale_shift {resnet_time_scale_shift!r} is not default or scale_shift")
         self.set_attn_processor(ShortAttention())
+        adopt(self)
         if resnet_time_scale_shift == "scale_shift":
             for block in self.modules():
                 if isinstance(block, ResnetBlock2D):
@@ -75,7 +77,8 @@ class MaskedUNet3D(UNet3DConditionModel):
             encoder_hidden_states = encoder_hidden_states[:, None].expand(-1, frames, -1, -1)
         text = rearrange(encoder_hidden_states, "b f l d -> (b f) l d").to(self.conv_in.weight.dtype)
 
-        hidden = self.conv_in(rearrange(sample, "b c f h w -> (b f) c h w"))
+        frames_in = rearrange(sample, "b c f h w -> (b f) c h w")
+        hidden = self.conv_in(frames_in.contiguous(memory_format=torch.channels_last))
         hidden = self.transformer_in(hidden, num_frames=frames, return_dict=False)[0]
         skips: tuple[torch.Tensor, ...] = (hidden,)
         for block in self.down_blocks:

@@ -11,6 +11,7 @@ from diffusers import UNet3DConditionModel
 from torch import nn
 
 from slowfast.slow.build import UNetConfig, parameter_count
+from slowfast.slow.layers import LAYERS
 from slowfast.slow.masked_diffusion import MaskedVideoDiffusion, load_unet
 from slowfast.slow.unet import MEMORY_LAYERS, MaskedUNet3D
 
@@ -56,6 +57,34 @@ def test_stock_weights_give_the_stock_output(
         spread = text[:, None].expand(2, 5, 7, 12)
         expected = theirs(sample, timestep, text).sample
         torch.testing.assert_close(ours(sample, frames, spread, torch.zeros(2, 5, 32), return_dict=False)[0], expected)
+
+
+def test_gradients_are_the_stock_ones(stock: tuple[UNet3DConditionModel, MaskedUNet3D]) -> None:
+    sample, text, timestep = torch.randn(2, 4, 3, 8, 8), torch.randn(2, 7, 12), torch.tensor([300, 801])
+    found = []
+    for network in stock:
+        network.zero_grad()
+        network.requires_grad_(True)
+        network(sample, timestep, text).sample.square().mean().backward()
+        found.append({name: weight.grad for name, weight in network.named_parameters() if weight.grad is not None})
+    theirs, ours = found
+    assert set(theirs) == set(ours)
+    for name, gradient in theirs.items():
+        torch.testing.assert_close(ours[name], gradient, rtol=1e-3, atol=1e-5 * float(gradient.abs().max()) + 1e-7)
+
+
+def test_layers_keep_channels_innermost(stock: tuple[UNet3DConditionModel, MaskedUNet3D]) -> None:
+    """What every layer of a block hands on can be read as tokens without a copy."""
+    network, strides = stock[1], []
+    layers = [module for module in network.modules() if type(module) in LAYERS.values()]
+    handles = [layer.register_forward_hook(lambda *seen: strides.append(seen[2])) for layer in layers]
+    with torch.no_grad():
+        network(torch.randn(2, 4, 3, 8, 8), torch.tensor(5), torch.randn(2, 7, 12))
+    for handle in handles:
+        handle.remove()
+    outputs = [output[0] if isinstance(output, tuple) else output for output in strides]
+    assert len(outputs) == len(layers) > 20
+    assert all(output.is_contiguous(memory_format=torch.channels_last) for output in outputs)
 
 
 def test_our_folder_loads_in_the_stock_class(stock: tuple[UNet3DConditionModel, MaskedUNet3D], tmp_path: Path) -> None:
