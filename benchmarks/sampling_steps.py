@@ -1,10 +1,12 @@
-"""How many sampling steps? Error against detail of one chunk ahead, on validation worlds.
+"""How many sampling steps, and how spaced? Error against detail of one chunk ahead, on validation worlds.
 
     python benchmarks/sampling_steps.py --world doom-rooms
 
 Every step adds detail of the model's own making, which the true frame may lack: few steps give the smaller error and
 the smoother picture. *Detail* is the mean absolute difference of neighbouring pixels, as a share of that of the true
-frames through the codec. The default of the world that ships was chosen here. Prints a table and writes JSON.
+frames through the codec. *Spacing* is the shift of flow matching's sampling steps: 1 spreads them evenly over the
+noise levels, less puts the later ones where there is little noise. The defaults of the world that ships were chosen
+here. Prints a table and writes JSON.
 """
 
 from __future__ import annotations
@@ -29,11 +31,13 @@ from slowfast.world_model import WorldModel
 
 @dataclass(frozen=True)
 class Settings:
-    """``windows``: drawn over all ``worlds``; ``clips``: where their episodes are kept (default: nowhere)."""
+    """``windows``: drawn over all ``worlds``; ``clips``: where their episodes are kept (default: nowhere); ``shifts``:
+    spacings, for worlds that sample by flow matching."""
 
     world: str = "doom-rooms"
     split: str = "validation"
     steps: tuple[int, ...] = (1, 2, 4, 8)
+    shifts: tuple[float, ...] = (0.5, 1.0)
     worlds: int = 64
     windows: int = 256
     seed: int = 0
@@ -53,14 +57,19 @@ def main(settings: Settings) -> None:
     truth = route(world.action_spec, TrueWindows(raw["frames"], raw["actions"], shape.prefix), text=False)
     repeated = squared_errors(np.broadcast_to(truth.frames[:, shape.prefix - 1, None], truth.new.shape), truth.new)
     ceiling = detail(np.concatenate([world.decode(world.encode(clip[None])) for clip in truth.new]))
-    rows = [measure(world, truth, repeated, ceiling, steps, settings.seed) for steps in settings.steps]
+    shifts = settings.shifts if world.slow.noise.flow else (1.0,)
+    rows = [
+        measure(world, truth, repeated, ceiling, steps, shift, settings.seed)
+        for steps in settings.steps
+        for shift in (shifts if steps > 1 else shifts[:1])
+    ]
     result = {
         "world": world.config.name,
         "base_hash": world.base_hash,
         "split": settings.split,
         "windows": len(truth.frames),
         "worlds": settings.worlds,
-        "default": world.slow.config.steps,
+        "default": [world.slow.config.steps, spacing(world)],
         "machine": machine(settings.threads),
         "rows": rows,
     }
@@ -69,23 +78,33 @@ def main(settings: Settings) -> None:
 
 
 def measure(
-    world: WorldModel, truth: TrueWindows, repeated: np.ndarray, ceiling: float, steps: int, seed: int
+    world: WorldModel, truth: TrueWindows, repeated: np.ndarray, ceiling: float, steps: int, shift: float, seed: int
 ) -> dict[str, float]:
     """Errors as ratios to the last shown frame's, detail as a share of the codec's, seconds for all windows."""
-    slow, own = world.slow, world.slow.config
+    slow, own, scheduler, usual = world.slow, world.slow.config, world.slow.noise.scheduler, spacing(world)
     slow.config = replace(own, steps=steps)
+    if slow.noise.flow:
+        scheduler.set_shift(shift)
     began = time.perf_counter()
     made = imagined(world, truth, truth.actions, seed)
     seconds = time.perf_counter() - began
     slow.config = own
+    if slow.noise.flow:
+        scheduler.set_shift(usual)
     errors = squared_errors(made, truth.new)
     return {
         "steps": steps,
+        "shift": shift,
         "first_frame_ratio": float(errors[:, 0].mean() / repeated[:, 0].mean()),
         "chunk_ratio": float(errors.mean() / repeated.mean()),
         "detail": detail(made) / ceiling,
         "seconds": seconds,
     }
+
+
+def spacing(world: WorldModel) -> float:
+    """The shift of the world's sampling steps; 1 for schedulers that have none."""
+    return float(world.slow.noise.scheduler.shift) if world.slow.noise.flow else 1.0
 
 
 def detail(frames: np.ndarray) -> float:
@@ -95,15 +114,14 @@ def detail(frames: np.ndarray) -> float:
 
 
 def steps_table(result: dict[str, Any]) -> str:
-    header = ["sampling steps", "first new frame / repeating", "chunk / repeating", "detail / codec", "seconds"]
-    rows = [
-        [
-            f"**{row['steps']}**" if row["steps"] == result["default"] else str(row["steps"]),
-            *(f"{row[name]:.2f}" for name in ("first_frame_ratio", "chunk_ratio", "detail")),
-            f"{row['seconds']:.0f}",
-        ]
-        for row in result["rows"]
-    ]
+    header = ["sampling steps", "spacing", "first frame / repeating", "chunk / repeating", "detail / codec", "seconds"]
+    rows = []
+    for row in result["rows"]:
+        cells = [str(row["steps"]), f"{row['shift']:g}" if row["steps"] > 1 else "-"]
+        if row["steps"] == result["default"][0] and (row["steps"] == 1 or row["shift"] == result["default"][1]):
+            cells = [f"**{cell}**" for cell in cells]
+        cells += [f"{row[name]:.2f}" for name in ("first_frame_ratio", "chunk_ratio", "detail")]
+        rows.append([*cells, f"{row['seconds']:.0f}"])
     return (
         f"{markdown_table(header, rows)}\n\n{result['windows']} windows of {result['worlds']} {result['split']} "
         f"worlds, squared errors; the default is in bold. Seconds for all windows, {result['machine']['threads']} "

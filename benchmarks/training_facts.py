@@ -26,14 +26,16 @@ RECIPES = {
     "doom-rooms": "--codec runs/doom-rooms-codec/model",
     "doom-rooms-codec-2": "--start runs/doom-rooms/model/vae",
     "doom-rooms-2": "--init runs/doom-rooms/model --codec runs/doom-rooms-codec-2/model",
+    "doom-rooms-codec-3": "--start runs/doom-rooms-codec-2/model",
+    "doom-rooms-3": "--init runs/doom-rooms-2/model --codec runs/doom-rooms-codec-3/model",
 }
 """The recipes that ship, in the order of their runs, with what each takes from those before it."""
 COLLECT = "slowfast collect --env slowfast/DoomRooms-v0 --policy {policy} --split {split} --episodes {episodes} \\\n"
-COLLECT += "    --steps {steps} --workers 2 --out data/{world}/{split}"
+COLLECT += "    --steps {steps} --workers 2 --out data/{folder}/{split}"
 
 
 def training_facts(codec_run: Path, slow_run: Path, earlier: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Data sets and runs, as JSON; of ``earlier`` facts, the runs of other recipes are kept.
+    """Data sets by folder, and runs, as JSON; of ``earlier`` facts, other data and the runs of other recipes are kept.
 
     Raises FileNotFoundError where a run folder has no config or no checkpoint.
     """
@@ -42,7 +44,8 @@ def training_facts(codec_run: Path, slow_run: Path, earlier: dict[str, Any] | No
     runs = {run["recipe"]: run for run in (earlier or {}).get("runs", [])}
     runs |= {run["recipe"]: run for run in (_run("codec", codec, codec_run), _run("slow", slow, slow_run))}
     ordered = [runs[recipe] for recipe in RECIPES if recipe in runs]
-    return {"world": slow.name, "data": data_facts(slow.data), "runs": ordered}
+    data = (earlier or {}).get("data", {}) | {path.name: data_facts(path) for path in (codec.data, slow.data)}
+    return {"world": slow.name, "data": data, "runs": ordered}
 
 
 def data_facts(folder: Path) -> dict[str, dict[str, Any]]:
@@ -64,18 +67,32 @@ def data_facts(folder: Path) -> dict[str, dict[str, Any]]:
 def training_text(facts: dict[str, Any]) -> str:
     """Tables of the data and the runs, then the commands."""
     data = [
-        [f"`{name}`", str(part["episodes"]), f"{part['frames']:,}", f"{part['seeds'][0]:,} to {part['seeds'][1]:,}"]
-        for name, part in facts["data"].items()
+        [
+            f"`{folder}/{name}`",
+            f"`{part['policy']}`",
+            str(part["episodes"]),
+            f"{part['frames']:,}",
+            f"{part['seeds'][0]:,} to {part['seeds'][1]:,}",
+        ]
+        for folder, splits in facts["data"].items()
+        for name, part in splits.items()
     ]
     labels = {"codec": "codec", "slow": "slow learner"}
     runs = [
-        [labels[run["part"]], f"`{run['recipe']}`", f"{run['steps']:,}", str(run["batch_size"]), run["precision"]]
+        [
+            labels[run["part"]],
+            f"`{run['recipe']}`",
+            f"`{run['data']}`",
+            f"{run['steps']:,}",
+            str(run["batch_size"]),
+            run["precision"],
+        ]
         for run in facts["runs"]
     ]
     return "\n\n".join(
         [
-            markdown_table(["data set", "episodes", "frames", "seeds"], data),
-            markdown_table(["run", "recipe", "optimiser steps", "batch", "mixed precision"], runs),
+            markdown_table(["data set", "policy", "episodes", "frames", "seeds"], data),
+            markdown_table(["run", "recipe", "data", "optimiser steps", "batch", "mixed precision"], runs),
             f"```bash\n{commands(facts)}\n```",
         ]
     )
@@ -83,10 +100,14 @@ def training_text(facts: dict[str, Any]) -> str:
 
 def commands(facts: dict[str, Any]) -> str:
     """Every command from nothing to the trained world."""
-    world = facts["world"]
-    lines = [COLLECT.format(**part, world=world, split=split) for split, part in facts["data"].items()]
+    lines = [
+        COLLECT.format(**part, folder=folder, split=split)
+        for folder, splits in facts["data"].items()
+        for split, part in splits.items()
+    ]
     for run in facts["runs"]:
-        line = f"{_launched(run['processes'])}slowfast train {run['part']} --recipe {run['recipe']} --data data/{world}"
+        line = f"{_launched(run['processes'])}slowfast train {run['part']} --recipe {run['recipe']}"
+        line += f" --data data/{run['data']}"
         given = RECIPES[run["recipe"]]
         lines.append(" \\\n    ".join([line, *([given] if given else []), *run["options"]]))
     return "\n".join(lines)
@@ -106,18 +127,20 @@ def options(config: Any, recipe: str) -> list[str]:
 
 
 def _run(part: str, config: TrainCodec | TrainSlow, folder: Path) -> dict[str, Any]:
-    """Its recipe is the one that it departs from least, of those that start as it did."""
+    """Its recipe is the one that its folder is named after, else the one that it departs from least."""
     done = checkpoints(folder / "checkpoints")
     if not done:
         raise FileNotFoundError(f"{folder / 'checkpoints'}: no checkpoint, so nothing was trained here")
-    goes_on = getattr(config, "start", None) or getattr(config, "init", None)
+    goes_on = bool(getattr(config, "start", None) or getattr(config, "init", None))
     same = [recipe for recipe in RECIPES if (part == "codec") == ("-codec" in recipe)]
-    fitting = [recipe for recipe in same if bool(goes_on) == recipe.endswith("-2")]
-    recipe = min(fitting, key=lambda recipe: len(options(config, recipe)))
+    fitting = [recipe for recipe in same if goes_on == ("--start" in RECIPES[recipe] or "--init" in RECIPES[recipe])]
+    named = folder.resolve().name
+    recipe = named if named in same else min(fitting, key=lambda recipe: len(options(config, recipe)))
     processes = len(json.loads((done[-1] / "state.json").read_text(encoding="utf-8"))["random"])  # a random state each
     return {
         "part": part,
         "recipe": recipe,
+        "data": config.data.name,
         "options": options(config, recipe),
         "steps": int(done[-1].name.removeprefix("step-")),
         "batch_size": config.task.batch_size * config.train.gradient_accumulation * processes,

@@ -230,6 +230,6 @@ def _beside_linear(
 def _beside_convolution(
     layer: AdapterLayer, x: torch.Tensor, output: torch.Tensor, down: torch.Tensor, up: torch.Tensor, scale: float
 ) -> torch.Tensor:
-    # Output pixel i reads input pixel i * stride at the kernel's centre. Pixels become rows, as a linear layer has them.
+    # Output pixel i reads input pixel i * stride at the kernel's centre; pixels become the rows of a linear layer.
     centres = x[:, :, :: layer.stride[0], :: layer.stride[1]].permute(0, 2, 3, 1)
     return _beside_linear(layer, centres, output.permute(0, 2, 3, 1), down, up, scale).permute(0, 3, 1, 2)

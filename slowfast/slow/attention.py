@@ -33,11 +33,16 @@ class ShortAttention:
         self.stock = AttnProcessor2_0()
 
     def __call__(
-        self, attn: Attention, hidden_states: torch.Tensor, encoder_hidden_states: Any = None, *inputs: Any, **options: Any
+        self,
+        attn: Attention,
+        hidden_states: torch.Tensor,
+        encoder_hidden_states: Any = None,
+        *rest: Any,
+        **options: Any,
     ) -> torch.Tensor:
-        plain = not inputs and all(option is None for option in options.values()) and hidden_states.ndim == 3
+        plain = not rest and all(option is None for option in options.values()) and hidden_states.ndim == 3
         if not plain or attn.norm_cross or attn.group_norm is not None or attn.residual_connection:
-            return self.stock(attn, hidden_states, encoder_hidden_states, *inputs, **options)
+            return self.stock(attn, hidden_states, encoder_hidden_states, *rest, **options)
         seen = hidden_states if encoder_hidden_states is None else encoder_hidden_states
         query, key, value = (
             project(rows).unflatten(-1, (attn.heads, -1)).transpose(1, 2)

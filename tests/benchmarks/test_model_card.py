@@ -60,7 +60,7 @@ def test_facts_name_the_recipe_and_every_option_that_departs_from_it(tmp_path: P
     assert facts["runs"][0]["steps"] == 400
     assert facts["runs"][1]["options"] == ["--task.prefix-noise 0.25", "--train.steps 9000"]
     text = training_facts.training_text({**facts, "data": {}})
-    assert "slowfast train codec --recipe doom-rooms-codec --data data/doom-rooms\n" in text
+    assert f"slowfast train codec --recipe doom-rooms-codec --data data/{tmp_path.name}\n" in text
     assert str(tmp_path) not in text
 
 
@@ -71,16 +71,29 @@ def test_a_second_stage_stands_after_the_first_with_what_it_starts_from(tmp_path
     slow = configs.load(TrainSlow, "doom-rooms-2", begin)
     runs = [write_run(tmp_path / "a", codec, 40), write_run(tmp_path / "b", slow, 60, processes=2)]
     first = [
-        {"part": part, "recipe": recipe, "options": [], "steps": 1, "batch_size": 1, "processes": 1, "precision": "no"}
+        {"part": part, "recipe": recipe, "data": "d", "options": [], "steps": 1}
+        | {"batch_size": 1, "processes": 1, "precision": "no"}
         for part, recipe in (("codec", "doom-rooms-codec"), ("slow", "doom-rooms"))
     ]
-    facts = training_facts.training_facts(runs[0], runs[1], {"runs": first})
-    assert [run["recipe"] for run in facts["runs"]] == list(training_facts.RECIPES)
+    facts = training_facts.training_facts(runs[0], runs[1], {"runs": first, "data": {"d": {}}})
+    assert list(facts["data"]) == ["d", tmp_path.name]
+    assert [run["recipe"] for run in facts["runs"]] == list(training_facts.RECIPES)[:4]
     assert [run["batch_size"] for run in facts["runs"]] == [1, 1, 32, 16]
     assert [run["options"] for run in facts["runs"]] == [[]] * 4  # what a network is made of is read from the first
     text = training_facts.training_text({**facts, "data": {}})
     assert "torchrun --nproc-per-node 2 --no-python -- \\\n    slowfast train slow --recipe doom-rooms-2" in text
     assert "--init runs/doom-rooms/model --codec runs/doom-rooms-codec-2/model" in text
+
+
+def test_a_run_is_of_the_recipe_that_its_folder_is_named_after(tmp_path: Path) -> None:
+    changes = {"data": str(tmp_path), "start": "somewhere/vae", "train.steps": 3}
+    codec = configs.load(TrainCodec, "doom-rooms-codec-2", changes)
+    begin = {"data": str(tmp_path), "init": "doom-rooms", "codec": "elsewhere"}
+    slow = configs.load(TrainSlow, "doom-rooms-3", begin)
+    runs = [write_run(tmp_path / "doom-rooms-codec-3", codec, 3), write_run(tmp_path / "doom-rooms-3", slow, 60)]
+    facts = training_facts.training_facts(*runs)
+    assert [run["recipe"] for run in facts["runs"]] == ["doom-rooms-codec-3", "doom-rooms-3"]
+    assert "--train.steps 3" in facts["runs"][0]["options"]
 
 
 def test_options_read_back_to_the_same_config(tmp_path: Path) -> None:
