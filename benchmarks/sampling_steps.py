@@ -14,7 +14,7 @@ from __future__ import annotations
 import tempfile
 import time
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from report import RESULTS, machine, markdown_table, write_json
 
 from slowfast.datasets.windows import WindowLoader, WindowShape
 from slowfast.evaluation.one_chunk import TrueWindows, imagined, route, squared_errors
+from slowfast.slow.config import SamplingConfig
 from slowfast.world_model import WorldModel
 
 
@@ -81,16 +82,12 @@ def measure(
     world: WorldModel, truth: TrueWindows, repeated: np.ndarray, ceiling: float, steps: int, shift: float, seed: int
 ) -> dict[str, float]:
     """Errors as ratios to the last shown frame's, detail as a share of the codec's, seconds for all windows."""
-    slow, own, scheduler, usual = world.slow, world.slow.config, world.slow.noise.scheduler, spacing(world)
-    slow.config = replace(own, steps=steps)
-    if slow.noise.flow:
-        scheduler.set_shift(shift)
+    slow, usual = world.slow, SamplingConfig(world.slow.config.steps, spacing(world) if world.slow.noise.flow else None)
+    slow.set_sampling(SamplingConfig(steps, shift if world.slow.noise.flow else None))
     began = time.perf_counter()
     made = imagined(world, truth, truth.actions, seed)
     seconds = time.perf_counter() - began
-    slow.config = own
-    if slow.noise.flow:
-        scheduler.set_shift(usual)
+    slow.set_sampling(usual)
     errors = squared_errors(made, truth.new)
     return {
         "steps": steps,

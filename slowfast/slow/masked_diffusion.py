@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from torch import nn
 
 from slowfast.conditioning.encoder import ActionEncoder
 from slowfast.model_folder import save_model
-from slowfast.slow.config import MaskedDiffusionConfig
+from slowfast.slow.config import MaskedDiffusionConfig, SamplingConfig
 from slowfast.slow.noise import CLEAN, NoiseProcess
 from slowfast.slow.unet import MaskedUNet3D
 from slowfast.slow.windows import ActionTensors, Windows
@@ -123,6 +123,14 @@ class MaskedVideoDiffusion(nn.Module):
             prediction = self._guided(torch.cat([clean, scaled], 1), shown, actions, guidance)[:, prefix:]
             sample = self.noise.step(prediction, timestep, sample)
         return sample
+
+    def set_sampling(self, sampling: SamplingConfig) -> None:
+        """Samples so from now on, also when it is saved and loaded. Raises ValueError for a shift without flow
+        matching."""
+        if sampling.steps is not None:
+            self.config = replace(self.config, steps=sampling.steps)
+        if sampling.shift is not None:
+            self.noise.set_shift(sampling.shift)
 
     def _scaled(self, sample: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
         scale = getattr(self.noise.scheduler, "scale_model_input", None)

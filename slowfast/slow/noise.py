@@ -85,6 +85,13 @@ class NoiseProcess:
             self.scheduler.set_timesteps(steps, device=device)
         return self.scheduler.timesteps
 
+    def set_shift(self, shift: float) -> None:
+        """Moves the sampling steps of flow matching. Raises ValueError for another scheduler, which has no shift."""
+        if not self.flow:
+            raise ValueError(f"a shift moves the steps of flow matching, not those of {type(self.scheduler).__name__}")
+        self.scheduler.set_shift(shift)
+        self.scheduler.register_to_config(shift=shift)
+
     def step(self, prediction: torch.Tensor, timestep: torch.Tensor, sample: torch.Tensor) -> torch.Tensor:
         """One deterministic sampling step for all episodes at once."""
         return self.scheduler.step(prediction, timestep, sample, return_dict=False)[0]

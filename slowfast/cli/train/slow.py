@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from slowfast.slow.config import MaskedDiffusionConfig, SchedulerConfig, UNetConfig
+from slowfast.slow.config import MaskedDiffusionConfig, SamplingConfig, SchedulerConfig, UNetConfig
 from slowfast.training.config import TrainConfig
 from slowfast.training.gate import SlowGate
 from slowfast.training.slow_config import SlowTaskConfig
@@ -49,6 +49,8 @@ class TrainSlow:
     """The noise process, when the network is a new one."""
     diffusion: MaskedDiffusionConfig = field(default_factory=MaskedDiffusionConfig)
     """Masking and sampling, when the network is a new one."""
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    """Steps and spacing that the world samples with, of a network that --init brings too."""
     task: SlowTaskConfig = field(default_factory=SlowTaskConfig)
     """Windows, routes of the action, validation."""
     train: TrainConfig = field(default_factory=TrainConfig)
@@ -81,6 +83,7 @@ def run(config: TrainSlow) -> int:
         assert config.codec is not None
         parts = (config.unet, config.scheduler, config.diffusion)
         world = new_world(settings, splits.validation, config.codec, parts, phrases, seed)
+    world.slow.set_sampling(config.sampling)
     with processes().main_process_first(), Bar("latents", unit="episode") as bar:
         folder = config.latents or config.run / "latents"
         latents = latents_of(splits.train, world.codec, folder, processes().device, bar)
