@@ -24,12 +24,25 @@ from slowfast.evaluation.revisit import RevisitConfig, measure_recall
 from slowfast.fast import memory_rule
 from slowfast.world_model import WorldModel
 
-COLUMNS = ("rule", "steps", "learning rate", "decay", "rank", "layers", "own memory", "another's", "seconds")
+COLUMNS = (
+    "rule",
+    "steps",
+    "every",
+    "levels",
+    "learning rate",
+    "decay",
+    "rank",
+    "layers",
+    "own memory",
+    "another's",
+    "seconds",
+)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Every combination of the lists is measured. ``worlds``: validation worlds; ``replay``: windows kept."""
+    """Every combination of the lists is measured. ``worlds``: validation worlds; ``every``: new frames between
+    two updates; ``replay``: windows kept; ``betas``: of Adam."""
 
     world: str = "doom-rooms"
     worlds: int = 16
@@ -37,11 +50,13 @@ class Settings:
     steps: tuple[int, ...] = (8, 24)
     learning_rates: tuple[float, ...] = (5e-4, 1.5e-3, 3e-3)
     weight_decays: tuple[float, ...] = (0.0,)
-    levels: str = "sampled"
+    levels: tuple[str, ...] = ("sampled",)
+    every: tuple[int, ...] = (4,)
     ranks: tuple[int, ...] = (16,)
     layers: tuple[str, ...] = ("attention_and_convolutions",)
     replay: int = 16
     replay_batch: int = 2
+    betas: tuple[float, float] = (0.9, 0.999)
     seed: int = 0
     threads: int = 2
     out: Path = RESULTS / "memory_tuning.json"
@@ -54,17 +69,30 @@ def main(settings: Settings) -> None:
     seen = tours.frames.shape[1] // 2
     rows: list[dict[str, Any]] = []
     print(" | ".join(COLUMNS), flush=True)
-    shared = {"replay": settings.replay, "replay_batch": settings.replay_batch, "clip": 1.0}
-    rates = product(settings.learning_rates, settings.weight_decays)
-    for name, layers, rank, steps, (rate, decay) in product(
-        settings.rules, settings.layers, settings.ranks, settings.steps, rates
+    shared = {"replay": settings.replay, "replay_batch": settings.replay_batch, "clip": 1.0, "betas": settings.betas}
+    networks = product(settings.layers, settings.ranks)
+    rhythms = product(settings.every, settings.steps)
+    rates = product(settings.levels, settings.learning_rates, settings.weight_decays)
+    for name, (layers, rank), (every, steps), (levels, rate, decay) in product(
+        settings.rules, networks, rhythms, rates
     ):
-        options = {**shared, "weight_decay": decay, "levels": "trained" if name == "paper" else settings.levels}
-        rule = memory_rule(name, steps=steps, learning_rate=rate, rank=rank, layers=layers, **options)
+        options = {**shared, "weight_decay": decay, "every": every, "steps": steps, "learning_rate": rate}
+        options |= {"levels": "trained" if name == "paper" else levels}
+        rule = memory_rule(name, rank=rank, layers=layers, **options)
         recall, _ = measure_recall(world, tours, seen, stages, RevisitConfig(settings.seed, rule))
         effects = {arm: 1 - recall.effects[effect].latent.reduction.value for arm, effect in ARMS.items()}
         rows.append({"rule": asdict(rule), **effects, "teach_seconds": recall.taught.seconds})
-        shown = (name, steps, rate, decay, rank, layers, *(f"{value:.3f}" for value in effects.values()))
+        shown = (
+            name,
+            steps,
+            every,
+            rule.levels,
+            rate,
+            decay,
+            rank,
+            layers,
+            *(f"{value:.3f}" for value in effects.values()),
+        )
         print(" | ".join(map(str, (*shown, f"{recall.taught.seconds:.0f}"))), flush=True)
         write_json(settings.out, {"base_hash": world.base_hash, "machine": machine(settings.threads), "rows": rows})
 

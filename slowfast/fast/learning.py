@@ -47,7 +47,7 @@ def learn(
             leaf = rows.detach().requires_grad_()
             attachment.use(leaf)
             windows = rule.windows(candidates.windows(picks[step]), slow, step)
-            losses_of_windows = slow.loss(windows, generators, shift=rule.shift, sampled=rule.levels == "sampled")
+            losses_of_windows = slow.loss(windows, generators, shift=rule.shift, levels=rule.levels)
             loss = losses_of_windows.unflatten(0, (len(rows), -1)).mean(1)  # [E']
             (gradient,) = torch.autograd.grad(loss.sum(), leaf)
             losses.append(loss.detach().float())

@@ -16,7 +16,7 @@ from slowfast.fast.optimiser import AdamSettings
 from slowfast.slow import SlowLearner
 from slowfast.slow.windows import Windows
 
-LEVELS = ("trained", "sampled")
+LEVELS = ("trained", "sampled", "start")
 
 
 class Learner(SlowLearner, Protocol):
@@ -34,8 +34,9 @@ class MemoryRule:
     ``alpha``: of the adapter, whose output is scaled by alpha / rank (alpha None: rank). ``layers``: kind of layers
     that are adapted. ``every``: new frames between two updates (None: the world's chunk). ``replay``: earlier windows
     of the episode that are kept beside the newest. ``replay_batch``: windows a step, each drawn from the newest and the
-    kept ones alike. ``levels``: noise levels that are learned, ``trained`` as the slow learner was, or ``sampled``:
-    those alone at which sampling will read the memory. ``shift``: where ``trained`` levels are drawn, as
+    kept ones alike. ``levels``: noise levels that are learned: ``trained`` as the slow learner was, ``sampled``:
+    those alone at which sampling will read the memory, or ``start``: the first of these, where what a frame shows is
+    decided from prefix, action and memory alone. ``shift``: where ``trained`` levels are drawn, as
     ``training_shift`` of the slow learner (None: as it was trained). ``clip``: bound on the norm of an episode's
     gradient (None: none).
     """
@@ -66,8 +67,8 @@ class MemoryRule:
             if value is not None and value < bound:
                 raise ValueError(f"memory rule {self.name!r}: {field} is at least {bound}, got {value}")
         if self.levels not in LEVELS:
-            raise ValueError(f"memory rule {self.name!r}: levels are {' or '.join(LEVELS)}, got {self.levels!r}")
-        if self.shift is not None and (self.shift <= 0 or self.levels == "sampled"):
+            raise ValueError(f"memory rule {self.name!r}: levels are {', '.join(LEVELS)}, got {self.levels!r}")
+        if self.shift is not None and (self.shift <= 0 or self.levels != "trained"):
             raise ValueError(
                 f"memory rule {self.name!r}: shift is above 0 and moves trained levels, got {self.shift} "
                 f"with levels {self.levels!r}"

@@ -27,7 +27,7 @@ class SlowLearner(Protocol):
         generators: Sequence[torch.Generator],
         prefix_noise: float = 0.0,
         shift: float | None = None,
-        sampled: bool = False,
+        levels: str = "trained",
     ) -> torch.Tensor:
         """Loss of each window ``[B]``, over its new frames."""
         ...

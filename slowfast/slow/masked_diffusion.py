@@ -71,17 +71,20 @@ class MaskedVideoDiffusion(nn.Module):
         generators: Sequence[torch.Generator],
         prefix_noise: float = 0.0,
         shift: float | None = None,
-        sampled: bool = False,
+        levels: str = "trained",
     ) -> torch.Tensor:
         """Mean squared error over the new frames, ``[B]`` (Eq. 2).
 
         B = k * E windows, episode-major, E = ``len(generators)``: all draws for an episode's windows come from its own
         generator. ``prefix_noise``: with ``own`` timesteps, the prefix gets a noise level uniform in [0, this), which
         the network is told (augmentation against drift). ``shift``: in place of the config's ``training_shift``.
-        ``sampled``: draw the noise levels from those alone that sampling in ``config.steps`` steps visits.
+        ``levels``: where noise levels are drawn: ``trained``, as ever; ``sampled``, from those alone that sampling in
+        ``config.steps`` steps visits; ``start``, always the one that sampling starts from, where there is only noise.
         """
         latents, prefix = windows.latents, windows.prefix
-        visited = self.noise.timesteps(self.config.steps, "cpu").float() if sampled else None
+        visited = None if levels == "trained" else self.noise.timesteps(self.config.steps, "cpu").float()
+        if visited is not None and levels == "start":
+            visited = visited[:1]
         shift = shift or self.config.training_shift
         level, noise = self._draw(latents, prefix, generators, prefix_noise, shift, visited)
         noisy = self.noise.mix(latents, noise, level)

@@ -80,7 +80,7 @@ def test_a_rule_may_draw_noise_levels_of_its_own(slow, frames) -> None:
         memory_rule("ancestor", shift=0.0)
     with pytest.raises(ValueError, match="levels 'sampled'"):
         memory_rule("ancestor", shift=2.0, levels="sampled")
-    with pytest.raises(ValueError, match="levels are trained or sampled, got 'all'"):
+    with pytest.raises(ValueError, match="levels are trained, sampled, start, got 'all'"):
         memory_rule("ancestor", levels="all")
 
 

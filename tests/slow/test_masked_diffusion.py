@@ -51,9 +51,11 @@ def test_sampled_levels_are_those_that_sampling_visits(
 ) -> None:
     slow = learner(process)
     with torch.no_grad():
-        slow.loss(windows(24, 2, 2), generators(3), sampled=True)
+        slow.loss(windows(24, 2, 2), generators(3), levels="sampled")
+        slow.loss(windows(24, 2, 2), generators(3), levels="start")
     visited = slow.noise.timesteps(slow.config.steps, "cpu").float()
     assert set(recorded[0]["level"][:, -1].tolist()) == set(visited.tolist())
+    assert set(recorded[1]["level"][:, -1].tolist()) == {float(visited.max())}
 
 
 @both_timesteps
