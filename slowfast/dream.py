@@ -116,7 +116,7 @@ class Dream:
         parts = [self._made(index[group], select_actions(tensors, group.to(self._device)), count) for group in groups]
         order = torch.cat(groups).argsort().to(self._device)
         made = torch.cat(parts)[order]
-        self._extend(index, made, tensors)
+        self._extend(index, made, tensors, dreamed=True)
         return made
 
     def observe(self, frames: np.ndarray, actions: Actions, episodes: Sequence[int] | None = None) -> None:
@@ -199,10 +199,12 @@ class Dream:
         unknown = self.world.slow.null_actions(len(index), 1)
         self._extend(index, latents, concat_actions([unknown, actions]))
 
-    def _extend(self, index: torch.Tensor, latents: torch.Tensor, actions: ActionTensors) -> None:
+    def _extend(
+        self, index: torch.Tensor, latents: torch.Tensor, actions: ActionTensors, dreamed: bool = False
+    ) -> None:
         self.context = self.context.extend(index, latents, actions)
         if self.memory is not None:
-            learned = self.memory.append(latents, actions, index)
+            learned = self.memory.append(latents, actions, index, dreamed)
             self.updates = self.updates.index_add(0, index, learned["updates"])
 
     def _encoded(self, frames: np.ndarray, actions: Actions, index: torch.Tensor) -> tuple[torch.Tensor, ActionTensors]:

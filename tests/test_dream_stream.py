@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -121,6 +123,16 @@ def test_memory_changes_the_dream_only_once_it_has_learned(tiny_world: WorldMode
     (first, second), (plain_first, plain_second) = chunks
     assert torch.equal(first, plain_first)
     assert not torch.allclose(second, plain_second, atol=1e-3)
+
+
+def test_a_rule_may_learn_from_what_was_observed_alone(tiny_world: WorldModel) -> None:
+    rule = replace(tiny_world.new_memory().rule, dreamed_steps=0)
+    dream = Dream(tiny_world, memory=tiny_world.new_memory(1, rule=rule))
+    dream.start(some_frames(1, 5), [[0, 1, 2, 3]])
+    dream.step([[0, 1, 2, 3]])
+    assert dream.updates.tolist() == [1]
+    dream.observe(some_frames(1, 4, seed=9), [[0, 1, 2, 3]])
+    assert dream.updates.tolist() == [2]
 
 
 def test_each_episode_keeps_its_own_phase_of_learning(tiny_world: WorldModel) -> None:

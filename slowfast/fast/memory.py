@@ -115,7 +115,7 @@ class EpisodicMemory:
 
     @_outside_inference
     def append(
-        self, latents: torch.Tensor, actions: ActionTensors, episodes: Episodes = None
+        self, latents: torch.Tensor, actions: ActionTensors, episodes: Episodes = None, dreamed: bool = False
     ) -> dict[str, torch.Tensor]:
         """Adds frames that were seen or made to the streams of ``episodes``, and learns where enough are new.
 
@@ -123,6 +123,8 @@ class EpisodicMemory:
         frame. After every :attr:`every` new frames of an episode, the first frame not counted, its last
         ``context + chunk`` frames are learned: the last ``chunk`` as new, what lies before as prefix (the episode's
         first update has one frame of it, as Algorithm 1 says). Episodes that are due together learn in one pass.
+        ``dreamed``: the frames are the world's own, and are learned in ``rule.dreamed_steps``; the frame that makes an
+        update due decides for its chunk.
 
         Returns ``updates`` ``int64 [E']`` and ``loss_first``, ``loss_last`` ``float32 [E']``: the losses at the first
         and last gradient step of the latest update in this call, NaN where there was none. Raises ValueError for axes
@@ -132,6 +134,7 @@ class EpisodicMemory:
         self._check(index, latents, actions)
         device = self._device
         latents, actions = latents.to(device), {name: tensor.to(device) for name, tensor in actions.items()}
+        steps = self.rule.steps_on(dreamed)
         updates = torch.zeros(len(index), dtype=torch.int64)
         losses = torch.full((2, len(index)), float("nan"), device=device)
         stream, done = self._begin(latents, actions), 0
@@ -143,12 +146,12 @@ class EpisodicMemory:
             stream = stream.extend(index, latents[:, piece], {name: a[:, piece] for name, a in actions.items()})
             self._state = replace(self._state, stream=stream)
             done += count
-            due = (until_due == count).nonzero().flatten()
+            due = (until_due == count).nonzero().flatten() if steps else until_due[:0]
             lengths = stream.frames[index[due]].clamp(max=self.context + self.chunk)
             for length in lengths.unique().tolist():
                 group = due[lengths == length]
                 newest = stream.windows(index[group], length, max(1, length - self.chunk))
-                losses[:, group.to(device)] = self._learn(index[group], newest)
+                losses[:, group.to(device)] = self._learn(index[group], newest, steps)
                 updates[group] += 1
         return {"updates": updates, "loss_first": losses[0], "loss_last": losses[1]}
 
@@ -161,7 +164,7 @@ class EpisodicMemory:
         if windows.latents.shape[1] != length:
             raise ValueError(f"a window to study holds {length} frames, got {windows.latents.shape[1]}")
         self._begin(windows.latents, windows.actions)
-        return self._learn(everybody, windows.to(self._device))
+        return self._learn(everybody, windows.to(self._device), self.rule.steps)
 
     @_outside_inference
     def cut(self, episodes: Episodes = None) -> None:
@@ -262,14 +265,15 @@ class EpisodicMemory:
             )
         return stream
 
-    def _learn(self, index: torch.Tensor, newest: Windows) -> torch.Tensor:
+    def _learn(self, index: torch.Tensor, newest: Windows, steps: int) -> torch.Tensor:
         """One update of the episodes ``index`` on their newest windows; losses ``[2, E']``."""
         replay, rows = self._state.replay, index.to(self._device)
         assert replay is not None
         generators = [self._generators[episode] for episode in index.tolist()]
         adam = AdamState(self._state.adam.first[rows], self._state.adam.second[rows], self._state.adam.steps[index])
         candidates = replay.candidates(index, newest)
-        new = learn(self.slow, self.layout, self.rule, self._state.rows[rows], adam, candidates, generators)
+        rule = replace(self.rule, steps=steps)
+        new = learn(self.slow, self.layout, rule, self._state.rows[rows], adam, candidates, generators)
         whole = newest.latents.shape[1] == self.context + self.chunk
         if whole:  # shorter windows lie within the first whole one, but for one frame
             replay = replay.offer(index, newest, generators)

@@ -30,7 +30,8 @@ class Learner(SlowLearner, Protocol):
 class MemoryRule:
     """An update rule and its settings; :func:`memory_rule` gives the named ones.
 
-    ``name``: which windows are learned, a key of :data:`RULES`. ``steps``: gradient steps an update. ``rank``,
+    ``name``: which windows are learned, a key of :data:`RULES`. ``steps``: gradient steps an update. ``dreamed_steps``:
+    of an update on frames that the world made itself (None: as many); 0 learns from what was observed alone. ``rank``,
     ``alpha``: of the adapter, whose output is scaled by alpha / rank (alpha None: rank). ``layers``: kind of layers
     that are adapted. ``every``: new frames between two updates (None: the world's chunk). ``replay``: earlier windows
     of the episode that are kept beside the newest. ``replay_batch``: windows a step, each drawn from the newest and the
@@ -43,6 +44,7 @@ class MemoryRule:
 
     name: str = "paper"
     steps: int = 1
+    dreamed_steps: int | None = None
     learning_rate: float = 1e-4
     rank: int = 32
     alpha: float | None = None
@@ -61,7 +63,7 @@ class MemoryRule:
         object.__setattr__(self, "betas", tuple(self.betas))  # JSON and YAML give a list
         if self.name not in RULES:
             raise ValueError(f"memory rule {self.name!r} is not known; choose one of {', '.join(RULES)}")
-        least = {"steps": 1, "rank": 1, "replay": 0, "replay_batch": 1, "every": 1}
+        least = {"steps": 1, "dreamed_steps": 0, "rank": 1, "replay": 0, "replay_batch": 1, "every": 1}
         for field, bound in least.items():
             value = getattr(self, field)
             if value is not None and value < bound:
@@ -73,6 +75,10 @@ class MemoryRule:
                 f"memory rule {self.name!r}: shift is above 0 and moves trained levels, got {self.shift} "
                 f"with levels {self.levels!r}"
             )
+
+    def steps_on(self, dreamed: bool) -> int:
+        """Gradient steps of an update on frames that the world made itself, or that were observed."""
+        return self.dreamed_steps if dreamed and self.dreamed_steps is not None else self.steps
 
     @property
     def scaled_by(self) -> float:

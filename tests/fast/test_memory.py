@@ -46,6 +46,21 @@ def test_every_sets_the_frames_between_updates(new_memory, frames) -> None:
     assert stats["updates"].tolist() == [4]
 
 
+def test_dreamed_frames_may_be_learned_in_fewer_steps_or_not_at_all(new_memory, frames) -> None:
+    plain, fewer, never = (new_memory(steps=3, dreamed_steps=steps) for steps in (None, 1, 0))
+    for memory in (plain, fewer, never):
+        memory.append(*part(frames, 0, 5))  # observed
+    assert [int(memory.steps) for memory in (plain, fewer, never)] == [3, 3, 3]
+    told = [memory.append(*part(frames, 5, 9), dreamed=True) for memory in (plain, fewer, never)]
+    assert [int(memory.steps) for memory in (plain, fewer, never)] == [6, 4, 3]
+    assert [int(stats["updates"]) for stats in told] == [1, 1, 0]
+    assert told[2]["loss_last"].isnan().all()
+    never.append(*part(frames, 9, 13))  # the rhythm went on
+    assert int(never.steps) == 6
+    with pytest.raises(ValueError, match="dreamed_steps is at least 0"):
+        new_memory(dreamed_steps=-1)
+
+
 def test_episodes_keep_their_own_phase(new_memory, frames) -> None:
     memory = new_memory(2)
     memory.append(*part(frames, 0, 3), episodes=[0])
