@@ -16,7 +16,7 @@ Prints a table and writes ``benchmarks/results/long_rollout.json``.
 from __future__ import annotations
 
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ from slowfast.envs.doom_rooms.env import TURN_DEGREES
 from slowfast.envs.doom_rooms.splits import world_seeds
 from slowfast.evaluation.features import EfficientNetLite0
 from slowfast.fast import MemoryRule
+from slowfast.slow.config import SamplingConfig
 from slowfast.world_model import WorldModel
 
 POLICY = "slowfast.envs.policies:make_policy:explore"
@@ -50,11 +51,13 @@ TURNS = {0: 1.0, 1: -1.0}
 class Settings:
     """``episodes``: dreamed side by side, each from ``context`` real frames; ``frames``: dreamed in each; ``real``:
     frames of other worlds that the distances are taken to; ``size``: pixels that enter the feature network; ``split``:
-    validation to choose by, test to report; ``rule``: settings of the memory over the world's own, as YAML."""
+    validation to choose by, test to report; ``rule``: settings of the memory over the world's own, as YAML;
+    ``sampling``: how it samples, where that is not as the world says."""
 
     world: str = "doom-rooms"
     split: str = "test"
     rule: str = "{}"
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
     memories: tuple[str, ...] = ("off", "temp_lora")
     episodes: int = 8
     frames: int = 500
@@ -71,6 +74,7 @@ def main(settings: Settings) -> None:
     if settings.frames < 200:
         raise ValueError("frames has to be at least 200: the early and the late part would overlap")
     world = WorldModel.from_pretrained(settings.world, settings.device)
+    world.slow.set_sampling(settings.sampling)
     with tempfile.TemporaryDirectory() as scratch:
         steps = settings.context - 1 + settings.frames
         walked = world_seeds(settings.split, settings.episodes)

@@ -97,14 +97,18 @@ class SamplingConfig:
     """How a world samples, where that departs from what its network came with (None: as it came).
 
     ``steps``: sampling steps. ``shift``: spacing of those of flow matching, in sigma -> shift * sigma / (1 + (shift -
-    1) * sigma); below 1 the later steps lie where there is little noise.
+    1) * sigma); below 1 the later steps lie where there is little noise. ``context_noise``: noise level, in [0, 1),
+    that shown frames are given and said to have: what they get wrong weighs less.
     """
 
     steps: int | None = None
     shift: float | None = None
+    context_noise: float | None = None
 
     def __post_init__(self) -> None:
         if self.steps is not None and self.steps < 1:
             raise ValueError(f"sampling needs at least 1 step, got {self.steps}")
         if self.shift is not None and self.shift <= 0:
             raise ValueError(f"a shift of sampling steps is above 0 (1 spreads them evenly), got {self.shift}")
+        if self.context_noise is not None and not 0 <= self.context_noise < 1:
+            raise ValueError(f"a context's noise while sampling is in [0, 1), got {self.context_noise}")

@@ -130,8 +130,8 @@ class MaskedVideoDiffusion(nn.Module):
     def set_sampling(self, sampling: SamplingConfig) -> None:
         """Samples so from now on, also when it is saved and loaded. Raises ValueError for a shift without flow
         matching."""
-        if sampling.steps is not None:
-            self.config = replace(self.config, steps=sampling.steps)
+        said = {name: getattr(sampling, name) for name in ("steps", "context_noise")}
+        self.config = replace(self.config, **{name: value for name, value in said.items() if value is not None})
         if sampling.shift is not None:
             self.noise.set_shift(sampling.shift)
 

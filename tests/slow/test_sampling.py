@@ -145,12 +145,12 @@ def test_half_precision_weights_take_and_give_full_precision_latents(
 
 def test_what_sampling_is_set_to_is_saved(learner: Any, windows: Any, generators: Any, tmp_path: Path) -> None:
     slow, batch = learner("flow"), windows(1, 4, 2)
-    slow.set_sampling(SamplingConfig(steps=2, shift=0.5))
+    slow.set_sampling(SamplingConfig(steps=2, shift=0.5, context_noise=0.1))
     assert (slow.noise.timesteps(2, "cpu") / slow.noise.levels).tolist() == pytest.approx([1.0, 1 / 3])
     slow.set_sampling(SamplingConfig())  # nothing said, nothing changed
     slow.save_pretrained(tmp_path)
     again = MaskedVideoDiffusion.from_pretrained(tmp_path)
-    assert (again.config.steps, float(again.noise.scheduler.shift)) == (2, 0.5)
+    assert (again.config.steps, float(again.noise.scheduler.shift), again.config.context_noise) == (2, 0.5, 0.1)
     made, same = (s.generate(batch.latents[:, :4], batch.actions, 2, generators(1)) for s in (slow, again))
     assert torch.equal(made, same)
 
@@ -158,6 +158,6 @@ def test_what_sampling_is_set_to_is_saved(learner: Any, windows: Any, generators
 def test_a_spacing_is_refused_without_flow_matching(learner: Any) -> None:
     with pytest.raises(ValueError, match="DDIMScheduler"):
         learner("epsilon").set_sampling(SamplingConfig(shift=0.5))
-    for wrong in ({"steps": 0}, {"shift": 0.0}):
+    for wrong in ({"steps": 0}, {"shift": 0.0}, {"context_noise": 1.0}):
         with pytest.raises(ValueError, match="sampl"):
             SamplingConfig(**wrong)
