@@ -25,6 +25,7 @@ from slowfast.envs.dream_parts import (
 )
 from slowfast.envs.window import Window
 from slowfast.fast import MemoryRule
+from slowfast.rewards import RewardFunction, judge
 from slowfast.world_model import WorldModel
 
 
@@ -42,7 +43,7 @@ class DreamEnv(gymnasium.Env[np.ndarray, Any]):
     it. ``{"frames": uint8 [T, H, W, 3], "actions": the T - 1 between them}`` starts from frames of yours (``actions``
     may be left out if T is 1). All of a start's frames are taught to the memory.
 
-    **Reward and end.** 0.0, and never: until a world has heads for them. ``gymnasium.make`` sets a time limit.
+    **Reward and end.** Those of ``reward_fn``; without one 0.0, and never. ``gymnasium.make`` sets a time limit.
 
     **Info.** ``memory_updates``: memory updates of this episode; ``memory_frames_pending``: frames not yet learned;
     ``start``: the index of the start, or -1 for frames of yours.
@@ -59,6 +60,7 @@ class DreamEnv(gymnasium.Env[np.ndarray, Any]):
         device, dtype, compile: as in ``WorldModel.from_pretrained``, for a world that is not loaded yet; ``dtype`` may
             be a name such as ``"bfloat16"``.
         render_mode: None, ``rgb_array`` or ``human`` (a window; extra ``play``).
+        reward_fn: a reward of your own for the frames, see ``slowfast.rewards``; frames are decoded for it.
 
     Raises FileNotFoundError for a world or starts that are not there, ValueError for arguments, options or actions that
     make no sense, ImportError that names the extra if ``human`` lacks its package.
@@ -78,13 +80,14 @@ class DreamEnv(gymnasium.Env[np.ndarray, Any]):
         dtype: torch.dtype | str | None = None,
         compile: bool = False,
         render_mode: str | None = None,
+        reward_fn: RewardFunction | None = None,
     ) -> None:
         check_choices(memory, observation, memory_rule is not None or memory_every is not None)
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise ValueError(f"render_mode={render_mode!r} is not None, 'rgb_array' or 'human'")
         self.world = loaded_world(world, device, dtype, compile)
         self.rule = resolve_rule(self.world, memory_rule, memory_every) if memory == "temp_lora" else None
-        self.observation, self.steps, self.render_mode = observation, steps, render_mode
+        self.observation, self.steps, self.render_mode, self.reward_fn = observation, steps, render_mode, reward_fn
         fps = self.world.config.fps or DEFAULT_FPS
         self.metadata = {**self.metadata, "render_fps": fps}
         self.action_spec = self.world.action_spec
@@ -124,7 +127,13 @@ class DreamEnv(gymnasium.Env[np.ndarray, Any]):
         if not _same(prepared, action):
             self._ahead.clear()
             raise RuntimeError(f"the next frame was prepared for action {prepared!r}, not for {action!r}")
-        return self._seen(latents, picture), 0.0, False, False, self._info()
+        seen, info = self._seen(latents, picture), self._info()
+        if self.reward_fn is None:
+            return seen, 0.0, False, False, info
+        columns = self.action_spec.stack([self.action_spec.columns([action])])
+        told = {name: np.array([value]) for name, value in info.items()}
+        rewards, ends = judge(self.reward_fn, self._shown()[None, None], columns, told)
+        return seen, float(rewards[0, 0]), bool(ends[0, 0]), False, info
 
     def prepare(self, actions: Sequence[Any]) -> None:
         """Dreams the frames of the next n steps in one denoising (n at most the world's chunk); ``step`` then takes

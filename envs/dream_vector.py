@@ -23,6 +23,7 @@ from slowfast.dream import Dream, resolve_rule
 from slowfast.dream_state import DreamState, from_random_words, random_words
 from slowfast.envs.dream_parts import DEFAULT_FPS, check_choices, loaded_world, observation_space, starting_point
 from slowfast.fast import MemoryRule
+from slowfast.rewards import RewardFunction, judge
 from slowfast.world_model import WorldModel
 
 Observations = np.ndarray
@@ -69,6 +70,7 @@ class DreamVectorEnv(gymnasium.vector.VectorEnv[Observations, Any, np.ndarray]):
         max_episode_steps: int | None = 500,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         exact: bool = False,
+        reward_fn: RewardFunction | None = None,
     ) -> None:
         check_choices(memory, observation, memory_rule is not None or memory_every is not None)
         if num_envs < 1:
@@ -78,7 +80,7 @@ class DreamVectorEnv(gymnasium.vector.VectorEnv[Observations, Any, np.ndarray]):
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise ValueError(f"render_mode={render_mode!r} is not None or 'rgb_array'")
         self.num_envs, self.observation, self.render_mode, self.exact = num_envs, observation, render_mode, exact
-        self.max_episode_steps = max_episode_steps
+        self.max_episode_steps, self.reward_fn = max_episode_steps, reward_fn
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.world = loaded_world(world, device, dtype, compile)
         self.metadata = {
@@ -130,17 +132,19 @@ class DreamVectorEnv(gymnasium.vector.VectorEnv[Observations, Any, np.ndarray]):
             self._begin(anew, [{}] * len(anew))
         self._advance(going, [[given[number]] for number in going])
         self._elapsed[going] += 1
+        rewards, terminated = self._judged(going, given)
         truncated = np.zeros(self.num_envs, bool)
         if self.max_episode_steps is not None:
             truncated[going] = self._elapsed[going] >= self.max_episode_steps
-        self._ended = truncated.copy()
+        ended = terminated | truncated
+        self._ended = ended.copy()
         infos: Infos = {}
-        if truncated.any() and self.autoreset_mode is AutoresetMode.SAME_STEP:
-            infos = self._begin_at_once(truncated)
+        if ended.any() and self.autoreset_mode is AutoresetMode.SAME_STEP:
+            infos = self._begin_at_once(ended)
         return (
             self._seen(),
-            np.zeros(self.num_envs),
-            np.zeros(self.num_envs, bool),
+            rewards,
+            terminated,
             truncated,
             {**infos, **self._infos(np.ones(self.num_envs, bool))},
         )
@@ -225,6 +229,17 @@ class DreamVectorEnv(gymnasium.vector.VectorEnv[Observations, Any, np.ndarray]):
         elif len(going):
             self.dream.step(actions, None if len(going) == self.num_envs else going.tolist())
 
+    def _judged(self, going: np.ndarray, actions: list[Any]) -> tuple[np.ndarray, np.ndarray]:
+        """Rewards ``float64 [E]`` and ends ``bool [E]`` of this step; nothing for those that were only reset."""
+        rewards, ends = np.zeros(self.num_envs), np.zeros(self.num_envs, bool)
+        if self.reward_fn is not None and len(going):
+            frames = self._pictures(going)[:, None]
+            columns = self.action_spec.stack([self._columns([actions[number]]) for number in going])
+            told = {name: value[going] for name, value in self._infos(ends).items() if not name.startswith("_")}
+            judged = judge(self.reward_fn, frames, columns, told)
+            rewards[going], ends[going] = (array[:, 0] for array in judged)
+        return rewards, ends
+
     def _columns(self, actions: Any) -> Columns:
         return self.action_spec.columns(actions)
 
@@ -255,6 +270,11 @@ class DreamVectorEnv(gymnasium.vector.VectorEnv[Observations, Any, np.ndarray]):
         latents = self.dream.latents
         if self.observation == "latents":
             return latents.float().cpu().numpy().copy()
+        return self._pictures(np.arange(self.num_envs))
+
+    def _pictures(self, chosen: np.ndarray) -> np.ndarray:
+        """The present frames ``uint8 [E', H, W, 3]`` of the environments ``chosen``."""
+        latents = self.dream.latents[torch.from_numpy(chosen)]
         if self.exact:
             return np.stack([self.world.decode(own[None, None])[0, 0] for own in latents])
         return self.world.decode(latents[:, None])[:, 0]

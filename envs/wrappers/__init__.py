@@ -1,5 +1,6 @@
 """Wrappers for dream environments and real ones alike."""
 
 from slowfast.envs.wrappers.chunked_actions import ChunkedActions
+from slowfast.envs.wrappers.vector_frame_stack import VectorFrameStack
 
-__all__ = ["ChunkedActions"]
+__all__ = ["ChunkedActions", "VectorFrameStack"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from slowfast.planning.plan import Actions
+from slowfast.rewards import RewardFunction, judge
 from slowfast.world_model import WorldModel
 
 
@@ -67,21 +68,16 @@ class ImageGoal:
         return self.last * distances[:, -1] + (1 - self.last) * along
 
 
-RewardFunction = Callable[[np.ndarray, Mapping[str, np.ndarray], Mapping[str, Any]], np.ndarray]
-
-
 @dataclass(frozen=True)
 class RewardGoal:
-    """A user's own reward: ``reward_fn(frames, actions, info)`` with frames ``uint8 [N, H, H', W', 3]`` and the actions
-    ``[N, H, ...]`` that led into them returns rewards ``[N, H]``; the cost is minus their sum, discounted."""
+    """A user's own reward (``slowfast.rewards``): the cost is minus the discounted sum of its rewards, up to and with
+    the step at which it says that the episode ends."""
 
     reward_fn: RewardFunction
     discount: float = 1.0
 
     def __call__(self, outcome: Outcome) -> torch.Tensor:
         actions = {name: own.cpu().numpy() for name, own in outcome.actions.items()}
-        rewards = np.asarray(self.reward_fn(outcome.frames, actions, outcome.info), np.float64)
-        expected = tuple(outcome.latents.shape[:2])
-        if rewards.shape != expected:
-            raise ValueError(f"reward_fn returns {expected} rewards (candidates, steps), got {rewards.shape}")
-        return -torch.from_numpy(rewards @ self.discount ** np.arange(expected[1]))
+        rewards, ends = judge(self.reward_fn, outcome.frames, actions, outcome.info)
+        lasts = np.cumsum(ends, 1) - ends == 0  # no end before this step
+        return -torch.from_numpy((rewards * lasts) @ self.discount ** np.arange(rewards.shape[1]))

@@ -95,8 +95,16 @@ def test_a_users_own_reward_is_maximised(dream: Dream, tiny_world: WorldModel, g
     assert seen[0] == ((48, 4, 32, 32, 3), "uint8")
     assert plan.actions["move"].tolist() == [[2, 2, 2, 2]] * 2
     assert plan.cost.tolist() == [-4.0, -4.0]
-    with pytest.raises(ValueError, match=r"returns \(48, 4\) rewards"):
+    with pytest.raises(ValueError, match=r"returns rewards \[48, 4\]"):
         planner.plan(ImaginedCost(dream, RewardGoal(lambda f, a, i: np.zeros(3))), generators(2))
+
+
+def test_rewards_after_an_end_do_not_count(tiny_world: WorldModel) -> None:
+    latents = torch.zeros(2, 3, *tiny_world.encode(np.zeros((1, 1, 32, 32, 3), np.uint8)).shape[2:])
+    outcome = Outcome(tiny_world, latents, {"move": torch.zeros(2, 3, dtype=torch.int64)})
+    ends = np.array([[False, True, False], [False, False, False]])
+    cost = RewardGoal(lambda f, a, i: (np.array([[1.0, 2.0, 4.0]] * 2), ends), discount=0.5)(outcome)
+    assert cost.tolist() == [-2.0, -3.0]
 
 
 def test_a_dream_that_cannot_be_planned_in_says_why(tiny_world: WorldModel, generators: Any) -> None:
