@@ -64,10 +64,15 @@ def _quality_notes(result: Result) -> str:
         f"(codec {_millions(result['parameters']['codec'])}){size}. One call of the denoiser on "
         f"{result['denoiser']['frames']} frames takes {result['denoiser']['milliseconds']:.1f} ms (bar: "
         f"{result['bars']['denoiser_ms']:g}; diffusers' own network of that size, called in turn: "
-        f"{result['denoiser']['stock_milliseconds']:.1f} ms), a dreamed frame "
+        f"{result['denoiser']['stock_milliseconds']:.1f} ms{_compiled(result)}), a dreamed frame "
         f"{result['step']['milliseconds']:.0f} ms, with {where['threads']} threads of "
         f"{where['cpu']}, float32, torch {where['torch']}."
     )
+
+
+def _compiled(result: Result) -> str:
+    known = result["denoiser"].get("compiled_milliseconds")
+    return f"; with `compile=True`: {known:.1f} ms" if known else ""
 
 
 def revisit_table(result: Result | None) -> str:

@@ -65,7 +65,8 @@ DENOISER_BAR_MS = 25.0
 @dataclass(frozen=True)
 class Settings:
     """``windows``: drawn from each split, over all ``worlds`` of ``steps`` actions; ``clips``: where the episodes are
-    kept (default: nowhere); ``threads``: of torch, for the times; ``repeats``: timed calls, of which the median counts.
+    kept (default: nowhere); ``threads``: of torch, for the times; ``repeats``: timed calls, of which the median counts;
+    ``compiled``: also time the network after ``torch.compile``, which takes minutes and a C++ compiler.
     """
 
     world: str = "doom-rooms"
@@ -77,6 +78,7 @@ class Settings:
     resamples: int = 1000
     threads: int = 2
     repeats: int = 50
+    compiled: bool = False
     batch: int = 64
     clips: Path | None = None
     out: Path = RESULTS / "world_quality.json"
@@ -122,7 +124,12 @@ def main(settings: Settings) -> None:
         "parameters": {name: parameters(part) for name, part in (("slow", world.slow), ("codec", world.codec))},
         "megabytes": folder_bytes(world.folder) / 1e6 if world.folder else None,
         "machine": machine(settings.threads),
-        "denoiser": {"frames": DENOISER_FRAMES, "milliseconds": own_ms, "stock_milliseconds": stock_ms},
+        "denoiser": {
+            "frames": DENOISER_FRAMES,
+            "milliseconds": own_ms,
+            "stock_milliseconds": stock_ms,
+            "compiled_milliseconds": compiled_ms(settings) if settings.compiled else None,
+        },
         "step": {"milliseconds": step_ms(world, settings.repeats)},
         "bars": {**BARS, "denoiser_ms": DENOISER_BAR_MS},
         "splits": splits,
@@ -211,18 +218,22 @@ def by_action(spec: ActionSpec, truth: TrueWindows, figures: dict[str, Figure]) 
 def denoiser_ms(world: WorldModel, repeats: int) -> tuple[float, float]:
     """Median milliseconds of one call of the network on one window of five frames, in float32; and of diffusers' own
     ``UNet3DConditionModel`` of the same size, called in turn with it, which says how fast the machine was meanwhile."""
-    latents = torch.randn(1, DENOISER_FRAMES, *latent_shape(world))
-    actions = world.slow.null_actions(1, DENOISER_FRAMES)
-    level = torch.full((1, DENOISER_FRAMES), 500.0)
+    inputs = _denoiser_inputs(world)
     known = inspect.signature(UNet3DConditionModel.__init__).parameters
     config = {name: value for name, value in world.slow.unet.config.items() if name in known}
     stock = UNet3DConditionModel(**config).eval()
     text = torch.randn(1, 1, stock.config["cross_attention_dim"])
-    sample = latents.transpose(1, 2)
-    own, other = _median_ms(
-        [lambda: world.slow.predict(latents, level, actions), lambda: stock(sample, 500, text)], repeats
-    )
+    sample = inputs[0].transpose(1, 2)
+    own, other = _median_ms([lambda: world.slow.predict(*inputs), lambda: stock(sample, 500, text)], repeats)
     return own, other
+
+
+@torch.inference_mode()
+def compiled_ms(settings: Settings) -> float:
+    """Median milliseconds of the same call as of :func:`denoiser_ms`, compiled."""
+    world = WorldModel.from_pretrained(settings.world, compile=True)
+    inputs = _denoiser_inputs(world)
+    return _median_ms([lambda: world.slow.predict(*inputs)], settings.repeats)[0]
 
 
 def step_ms(world: WorldModel, repeats: int) -> float:
@@ -232,6 +243,12 @@ def step_ms(world: WorldModel, repeats: int) -> float:
     dream.start(frames, world.action_spec.null((1, world.config.context - 1)))
     action = select_actions(world.slow.null_actions(1, 1), (slice(None), slice(0, 1)))
     return _median_ms([lambda: world.decode(dream.step(action))], repeats)[0]
+
+
+def _denoiser_inputs(world: WorldModel) -> tuple[Any, ...]:
+    """Latents, noise levels and actions of one window."""
+    latents = torch.randn(1, DENOISER_FRAMES, *latent_shape(world))
+    return latents, torch.full((1, DENOISER_FRAMES), 500.0), world.slow.null_actions(1, DENOISER_FRAMES)
 
 
 def parameters(part: Any) -> int:
