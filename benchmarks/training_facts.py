@@ -86,13 +86,14 @@ def training_text(facts: dict[str, Any]) -> str:
             f"{run['steps']:,}",
             str(run["batch_size"]),
             run["precision"],
+            _validated(run.get("validation", {})),
         ]
         for run in facts["runs"]
     ]
     return "\n\n".join(
         [
             markdown_table(["data set", "policy", "episodes", "frames", "seeds"], data),
-            markdown_table(["run", "recipe", "data", "optimiser steps", "batch", "mixed precision"], runs),
+            markdown_table(["run", "recipe", "data", "steps", "batch", "mixed precision", "last validation"], runs),
             f"```bash\n{commands(facts)}\n```",
         ]
     )
@@ -146,7 +147,26 @@ def _run(part: str, config: TrainCodec | TrainSlow, folder: Path) -> dict[str, A
         "batch_size": config.task.batch_size * config.train.gradient_accumulation * processes,
         "processes": processes,
         "precision": config.train.mixed_precision,
+        "validation": _last_validation(folder / "metrics.jsonl"),
     }
+
+
+def _last_validation(path: Path) -> dict[str, float]:
+    """The figures of the last validation that a run has logged."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    found = [entry for entry in map(json.loads, lines) if entry.get("kind") == "validation"]
+    return {name: value for name, value in found[-1].items() if name not in ("kind", "step")} if found else {}
+
+
+def _validated(figures: dict[str, float]) -> str:
+    """Of a codec its PSNR, of a slow learner the first new frame's error beside repeating the last."""
+    named = {"first_frame_ratio": "first frame {:.2f}", "codec_psnr": "{:.2f} dB"}
+    for name, form in named.items():
+        if name in figures:
+            held_out = figures.get(f"held_out_{name}")
+            beside = "" if held_out is None else f" (held-out textures {form.format(held_out).rpartition('frame ')[2]})"
+            return form.format(figures[name]) + beside
+    return ""
 
 
 def _launched(processes: int) -> str:

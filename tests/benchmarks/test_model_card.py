@@ -58,10 +58,27 @@ def test_facts_name_the_recipe_and_every_option_that_departs_from_it(tmp_path: P
     assert [run["recipe"] for run in facts["runs"]] == ["doom-rooms-codec", "doom-rooms"]
     assert facts["runs"][0]["options"] == []
     assert facts["runs"][0]["steps"] == 400
+    assert facts["runs"][0]["validation"] == {}
     assert facts["runs"][1]["options"] == ["--task.prefix-noise 0.25", "--train.steps 9000"]
     text = training_facts.training_text({**facts, "data": {}})
     assert f"slowfast train codec --recipe doom-rooms-codec --data data/{tmp_path.name}\n" in text
     assert str(tmp_path) not in text
+
+
+def test_the_last_validation_stands_beside_a_run(tmp_path: Path) -> None:
+    codec = configs.load(TrainCodec, "doom-rooms-codec", {"data": str(tmp_path)})
+    slow = configs.load(TrainSlow, "doom-rooms", {"data": str(tmp_path), "codec": "x"})
+    runs = [write_run(tmp_path / "doom-rooms-codec", codec, 4), write_run(tmp_path / "doom-rooms", slow, 4)]
+    first, between = {"kind": "validation", "step": 2, "codec_psnr": 20.0}, {"kind": "train", "step": 3, "loss": 1.0}
+    logged = [
+        [first, between, {"kind": "validation", "step": 4, "codec_psnr": 26.25, "held_out_codec_psnr": 25.5}],
+        [{"kind": "validation", "step": 4, "codec_psnr": 26.0, "first_frame_ratio": 0.421}],
+    ]
+    for run, entries in zip(runs, logged, strict=True):
+        (run / "metrics.jsonl").write_text("\n".join(map(json.dumps, entries)) + "\n")
+    text = training_facts.training_text({**training_facts.training_facts(*runs), "data": {}})
+    assert "| 26.25 dB (held-out textures 25.50 dB) |" in text
+    assert "| first frame 0.42 |" in text
 
 
 def test_a_second_stage_stands_after_the_first_with_what_it_starts_from(tmp_path: Path) -> None:
