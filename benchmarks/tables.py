@@ -75,6 +75,11 @@ def _compiled(result: Result) -> str:
     return f"; with `compile=True`: {known:.1f} ms" if known else ""
 
 
+def _dreamed(rule: dict[str, Any]) -> str:
+    steps = rule.get("dreamed_steps")
+    return "" if steps is None else f" ({steps} on a chunk that was dreamed)"
+
+
 def revisit_table(result: Result | None) -> str:
     """What was seen once and is dreamed again, by arm, and what follows from it in words."""
     if result is None:
@@ -86,9 +91,9 @@ def revisit_table(result: Result | None) -> str:
     return (
         f"**{headline(recall)}.**\n\n{shown}\n\n{sentences}\n\n{recall['worlds']} worlds of the {result['split']} "
         f"seeds: {recall['seen']} real steps are seen and learned, then {recall['dreamed']} frames are dreamed "
-        f"without looking again. Rule `{rule['name']}`: {rule['steps']} steps a chunk, rank {rule['rank']}, learning "
-        f"rate {rule['learning_rate']:g}, {layers}; all worlds learned together in {recall['taught']['seconds']:.0f} s "
-        f"with {result['machine']['threads']} threads."
+        f"without looking again. Rule `{rule['name']}`: {rule['steps']} steps a chunk{_dreamed(rule)}, rank "
+        f"{rule['rank']}, learning rate {rule['learning_rate']:g}, {layers}; all worlds learned together in "
+        f"{recall['taught']['seconds']:.0f} s with {result['machine']['threads']} threads."
     )
 
 

@@ -136,11 +136,11 @@ class DreamVectorEnv(gymnasium.vector.VectorEnv[Observations, Any, np.ndarray]):
         truncated = np.zeros(self.num_envs, bool)
         if self.max_episode_steps is not None:
             truncated[going] = self._elapsed[going] >= self.max_episode_steps
-        ended = terminated | truncated
-        self._ended = ended.copy()
+        over = terminated | truncated
+        self._ended = over.copy()
         infos: Infos = {}
-        if ended.any() and self.autoreset_mode is AutoresetMode.SAME_STEP:
-            infos = self._begin_at_once(ended)
+        if over.any() and self.autoreset_mode is AutoresetMode.SAME_STEP:
+            infos = self._begin_at_once(over)
         return (
             self._seen(),
             rewards,

@@ -32,7 +32,7 @@ class GymnasiumVecEnv(VecEnv):
     def reset(self) -> np.ndarray:
         seeds = list(self._seeds)
         options = next((own for own in self._options if own), None)
-        given = seeds if any(own is not None for own in seeds) else None
+        given: Any = seeds if any(own is not None for own in seeds) else None
         observations, infos = self.venv.reset(seed=given, options=options)
         self.reset_infos = self._one_each(infos)
         self._reset_seeds()
@@ -52,7 +52,7 @@ class GymnasiumVecEnv(VecEnv):
             ended = self._one_each(told)[number] if told is not None else {}
             each[number] = {
                 **ended,
-                "terminal_observation": last[number],  # type: ignore[index]
+                "terminal_observation": last[number],
                 "TimeLimit.truncated": bool(truncations[number] and not terminations[number]),
             }
         return observations, np.asarray(rewards, np.float32), dones, each
@@ -61,7 +61,7 @@ class GymnasiumVecEnv(VecEnv):
         self.venv.close()
 
     def get_images(self) -> Sequence[np.ndarray | None]:
-        frames = self.venv.render()
+        frames: Any = self.venv.render()
         return [None] * self.num_envs if frames is None else list(frames)
 
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:

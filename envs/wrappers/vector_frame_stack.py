@@ -34,12 +34,10 @@ class VectorFrameStack(gymnasium.vector.VectorWrapper, gymnasium.utils.RecordCon
         self.single_observation_space = spaces.Box(low, high, dtype=single.dtype.type)
         self.observation_space = batch_space(self.single_observation_space, env.num_envs)
         self.n = n
-        self._stack = np.zeros(self.observation_space.shape, single.dtype)
+        self._stack: np.ndarray = np.zeros((env.num_envs, n, *single.shape), single.dtype)
         self._ended = np.zeros(env.num_envs, bool)
 
-    def reset(
-        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[np.ndarray, dict[str, Any]]:
+    def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict[str, Any]]:
         mask = (options or {}).get("reset_mask")
         observations, infos = self.env.reset(seed=seed, options=options)
         anew = np.ones(self.num_envs, bool) if mask is None else np.asarray(mask, bool)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from slowfast.world_model import WorldModel
 
 FORMAT_VERSION = 1
+AGENTS = ("random", "dream, memory off", "dream, memory temp_lora", "simulator")
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class PlanHome:
     """The memory rule: a name and settings over the world's own; empty: the world's own."""
     split: str = "test"
     """Which worlds: validation to choose by, test to report, held_out for textures that were never trained on."""
-    agents: tuple[str, ...] = ("random", "dream, memory off", "dream, memory temp_lora", "simulator")
+    agents: tuple[str, ...] = AGENTS
     """Whom to compare."""
     seed: int = 0
     """Of plans, noise, memories and random moves."""
@@ -61,10 +62,9 @@ class PlanHome:
         for name, least in {"worlds": 1, "away": 1, "limit": 1, "seed": 0}.items():
             if getattr(self, name) < least:
                 raise ValueError(f"{name} has to be at least {least}, got {getattr(self, name)}")
-        known = PlanHome.__dataclass_fields__["agents"].default
         for name in self.agents:
-            if name not in known:
-                raise ValueError(f"agent {name!r} is not known; choose from {', '.join(map(repr, known))}")
+            if name not in AGENTS:
+                raise ValueError(f"agent {name!r} is not known; choose from {', '.join(map(repr, AGENTS))}")
 
 
 def run(config: PlanHome) -> int:
@@ -101,7 +101,7 @@ def run(config: PlanHome) -> int:
 
 
 def make_agent(name: str, config: PlanHome, world: WorldModel, real: DoomRoomsEnv, away: Any) -> Any:
-    """One of :attr:`PlanHome.agents`."""
+    """One of :data:`AGENTS`."""
     from slowfast.dream import resolve_rule
     from slowfast.evaluation.coming_home.agents import Dreamer, Luck, Simulator
     from slowfast.planning import make_planner

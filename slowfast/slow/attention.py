@@ -20,7 +20,8 @@ def attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch
     """
     learning = torch.is_grad_enabled() and query.requires_grad
     if query.device.type != "cpu" or query.shape[-2] > SHORT or not learning:
-        fused = functional.scaled_dot_product_attention(*(part.flatten(0, -4) for part in (query, key, value)))
+        flat = [part.flatten(0, -4) for part in (query, key, value)]
+        fused = functional.scaled_dot_product_attention(flat[0], flat[1], flat[2])
         return fused.unflatten(0, query.shape[:-3])
     scores = (query * query.shape[-1] ** -0.5) @ key.mT
     return scores.softmax(-1) @ value

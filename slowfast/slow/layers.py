@@ -57,7 +57,7 @@ class TemporalConv(TemporalConvLayer):
 class TemporalTransformer(TransformerTemporalModel):
     """Attention along time, for all positions of a window at once and without bringing time to the inside."""
 
-    def forward(  # type: ignore[override]
+    def forward(
         self, hidden_states: torch.Tensor, num_frames: int = 1, return_dict: bool = False, **unused: Any
     ) -> tuple[torch.Tensor]:
         straight = as_tokens(hidden_states, num_frames)
@@ -70,7 +70,7 @@ class TemporalTransformer(TransformerTemporalModel):
 class SpatialTransformer(Transformer2DModel):
     """Attention within a frame and to its text. Needs linear projections, as all of diffusers' 3D UNets have them."""
 
-    def forward(  # type: ignore[override]
+    def forward(
         self, hidden_states: torch.Tensor, encoder_hidden_states: torch.Tensor | None = None, **options: Any
     ) -> tuple[torch.Tensor]:
         batch, channels, height, width = hidden_states.shape
