@@ -19,6 +19,8 @@ from slowfast.training.checkpoint import checkpoints
 
 PLACES = ("data", "run", "codec", "latents", "resume", "start", "init")
 """Options of a run that say where, not what."""
+CHOSEN_LATER = ("memory",)
+"""Options that no training reads: the recipe names what was chosen for the world when it was trained."""
 UNUSED = {"start": ("model.",), "init": ("unet.", "scheduler.", "diffusion.")}
 """Options that say what a new network is made of, which a run that starts from another does not read."""
 RECIPES = {
@@ -122,7 +124,7 @@ def options(config: Any, recipe: str) -> list[str]:
     changed = {
         key: value
         for key, value in own.items()
-        if value != other.get(key) and key not in PLACES and not key.startswith(unread)
+        if value != other.get(key) and key not in (*PLACES, *CHOSEN_LATER) and not key.startswith(unread)
     }
     return [_option(key, value) for key, value in changed.items()]
 
