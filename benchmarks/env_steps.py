@@ -89,7 +89,7 @@ def measure(settings: Settings, world: WorldModel, memory: str, n: int) -> dict[
     env.reset(seed=0)
     synchronize = torch.cuda.synchronize if world.device.type == "cuda" else lambda: None
     clocks = {part: Clock(synchronize) for part in ("denoise", "decode", "memory")}
-    dream = env.unwrapped.dream  # type: ignore[attr-defined]
+    dream = env.unwrapped.dream  # type: ignore[attr-defined]  # made as DreamEnv above
     watched = [(world.slow, "generate", "denoise"), (world, "decode", "decode")]
     if dream.memory is not None:
         watched.append((dream.memory, "append", "memory"))

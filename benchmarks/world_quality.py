@@ -9,11 +9,8 @@ intervals over worlds. ``slowfast.evaluation.one_chunk`` says what the figures m
 
 from __future__ import annotations
 
-import inspect
-import statistics
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,14 +19,13 @@ from typing import Any
 import numpy as np
 import torch
 import tyro
-from diffusers import UNet3DConditionModel
+from call_times import DENOISER_FRAMES, compiled_ms, denoiser_ms, step_ms
 from report import RESULTS, machine, write_json
 
 from slowfast.actions import ActionSpec
 from slowfast.datasets.collect import collect
 from slowfast.datasets.store import Store
 from slowfast.datasets.windows import WindowLoader, WindowShape
-from slowfast.dream import Dream, latent_shape
 from slowfast.envs.doom_rooms.splits import split_env_kwargs, world_seeds
 from slowfast.evaluation.one_chunk import (
     TrueWindows,
@@ -39,7 +35,6 @@ from slowfast.evaluation.one_chunk import (
     squared_errors,
     swapped_actions,
 )
-from slowfast.slow.windows import select_actions
 from slowfast.world_model import WorldModel
 
 POLICY = "slowfast.envs.policies:make_policy:explore"
@@ -58,7 +53,6 @@ BARS = {
     "shuffled_actions": 0.3,
 }
 """Of validation and test. Ratios may not exceed theirs, the others have to reach it."""
-DENOISER_FRAMES = 5
 DENOISER_BAR_MS = 25.0
 
 
@@ -128,7 +122,7 @@ def main(settings: Settings) -> None:
             "frames": DENOISER_FRAMES,
             "milliseconds": own_ms,
             "stock_milliseconds": stock_ms,
-            "compiled_milliseconds": compiled_ms(settings) if settings.compiled else None,
+            "compiled_milliseconds": compiled_ms(settings.world, settings.repeats) if settings.compiled else None,
         },
         "step": {"milliseconds": step_ms(world, settings.repeats)},
         "bars": {**BARS, "denoiser_ms": DENOISER_BAR_MS},
@@ -206,49 +200,12 @@ def by_action(spec: ActionSpec, truth: TrueWindows, figures: dict[str, Figure]) 
     component = spec.components[0]
     first, ratio = truth.actions[component.name][:, truth.prefix], figures["first_frame_ratio"]
     found = {}
-    for index, label in enumerate(component.labels):  # type: ignore[union-attr]
+    for index, label in enumerate(component.labels):  # type: ignore[union-attr]  # DoomRooms has moves
         rows = first == index
         if rows.any() and ratio.denominator[rows].sum():
             value = Figure(ratio.numerator[rows], ratio.denominator[rows]).value()
             found[label] = {"windows": int(rows.sum()), "first_frame_ratio": value}
     return found
-
-
-@torch.inference_mode()
-def denoiser_ms(world: WorldModel, repeats: int) -> tuple[float, float]:
-    """Median milliseconds of one call of the network on one window of five frames, in float32; and of diffusers' own
-    ``UNet3DConditionModel`` of the same size, called in turn with it, which says how fast the machine was meanwhile."""
-    inputs = _denoiser_inputs(world)
-    known = inspect.signature(UNet3DConditionModel.__init__).parameters
-    config = {name: value for name, value in world.slow.unet.config.items() if name in known}
-    stock = UNet3DConditionModel(**config).eval()
-    text = torch.randn(1, 1, stock.config["cross_attention_dim"])
-    sample = inputs[0].transpose(1, 2)
-    own, other = _median_ms([lambda: world.slow.predict(*inputs), lambda: stock(sample, 500, text)], repeats)
-    return own, other
-
-
-@torch.inference_mode()
-def compiled_ms(settings: Settings) -> float:
-    """Median milliseconds of the same call as of :func:`denoiser_ms`, compiled."""
-    world = WorldModel.from_pretrained(settings.world, compile=True)
-    inputs = _denoiser_inputs(world)
-    return _median_ms([lambda: world.slow.predict(*inputs)], settings.repeats)[0]
-
-
-def step_ms(world: WorldModel, repeats: int) -> float:
-    """Median milliseconds from one action to its frame, without a memory: all sampling steps and the decoder."""
-    frames = np.zeros((1, world.config.context, *world.config.frame_size, 3), np.uint8)
-    dream = Dream(world)
-    dream.start(frames, world.action_spec.null((1, world.config.context - 1)))
-    action = select_actions(world.slow.null_actions(1, 1), (slice(None), slice(0, 1)))
-    return _median_ms([lambda: world.decode(dream.step(action))], repeats)[0]
-
-
-def _denoiser_inputs(world: WorldModel) -> tuple[Any, ...]:
-    """Latents, noise levels and actions of one window."""
-    latents = torch.randn(1, DENOISER_FRAMES, *latent_shape(world))
-    return latents, torch.full((1, DENOISER_FRAMES), 500.0), world.slow.null_actions(1, DENOISER_FRAMES)
 
 
 def parameters(part: Any) -> int:
@@ -284,18 +241,6 @@ def _imagined_errors(
 ) -> np.ndarray:
     """Squared errors ``[N, n]`` of the dream; window i draws from generator (seed, i)."""
     return squared_errors(imagined(world, truth, actions, settings.seed, settings.batch, numbers), truth.new)
-
-
-def _median_ms(calls: Sequence[Callable[[], Any]], repeats: int) -> list[float]:
-    """Of each call, taken in turns, after a tenth as many rounds that do not count."""
-    times: list[list[float]] = [[] for _ in calls]
-    for turn in range(repeats + max(repeats // 10, 1)):
-        for call, found in zip(calls, times, strict=True):
-            start = time.perf_counter()
-            call()
-            if turn >= max(repeats // 10, 1):
-                found.append(1000 * (time.perf_counter() - start))
-    return [statistics.median(found) for found in times]
 
 
 if __name__ == "__main__":
