@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import torch
 
@@ -167,7 +167,8 @@ class ActionDistribution:
     @classmethod
     def at_first(cls, spec: ActionSpec, episodes: int, horizon: int) -> ActionDistribution:
         """Nothing is known. Raises ValueError for a spec that acts in words, or without bounds."""
-        return cls({part.name: _kind(part).at_first(part, episodes, horizon) for part in spec.acting})  # type: ignore[arg-type]
+        kinds: dict[str, Any] = {part.name: _kind(part) for part in spec.acting}
+        return cls({part.name: kinds[part.name].at_first(part, episodes, horizon) for part in spec.acting})
 
     @property
     def width(self) -> int:

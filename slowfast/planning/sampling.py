@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 
@@ -27,7 +27,7 @@ class SearchState:
 
 
 @dataclass(frozen=True)
-class SamplingPlanner:
+class SamplingPlanner(ABC):
     """``horizon``: actions of a plan. ``candidates``: drawn an iteration, for each episode. ``iterations``: at most.
     ``momentum``: how much of the old distribution stays at a refit, in [0, 1). ``exponent``: of the noise's spectrum,
     0 for independent steps (``noise.py``).
@@ -41,7 +41,6 @@ class SamplingPlanner:
     iterations: int = 4
     momentum: float = 0.1
     exponent: float = 0.0
-    keeps: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         for name, least in (("horizon", 1), ("candidates", 2), ("iterations", 1)):
@@ -76,10 +75,6 @@ class SamplingPlanner:
         assert best is not None
         return Plan(*best, meter.evaluations, done, state)
 
-    def weights(self, costs: torch.Tensor) -> torch.Tensor:
-        """What each candidate counts for in the refit, ``[E, K]``, from costs ``[E, K]``; rows sum to 1."""
-        raise NotImplementedError
-
     def _begin(self, warm: Plan | None, episodes: int) -> SearchState:
         if warm is None:
             return SearchState(ActionDistribution.at_first(self.spec, episodes, self.horizon))
@@ -103,8 +98,13 @@ class SamplingPlanner:
         parts = [mode, *([kept] if kept else []), drawn]
         return {name: torch.cat([part[name] for part in parts], 1) for name in mode}
 
+    @abstractmethod
     def _learned(self, state: SearchState, candidates: Actions, costs: torch.Tensor) -> SearchState:
-        return SearchState(state.distribution.refit(candidates, self.weights(costs), self.momentum))
+        """Where the search stands after an iteration whose candidates had these ``costs`` ``[E, K]``."""
+
+    def _refitted(self, state: SearchState, candidates: Actions, weights: torch.Tensor) -> SearchState:
+        """``weights`` ``[E, K]``: what each candidate counts for; rows sum to 1."""
+        return SearchState(state.distribution.refit(candidates, weights, self.momentum))
 
 
 @dataclass(frozen=True)
@@ -128,10 +128,11 @@ class CEM(SamplingPlanner):
         if not 1 <= self.elites <= self.candidates:
             raise ValueError(f"elites are 1 to {self.candidates} of the candidates, got {self.elites}")
 
-    def weights(self, costs: torch.Tensor) -> torch.Tensor:
+    def _learned(self, state: SearchState, candidates: Actions, costs: torch.Tensor) -> SearchState:
         chosen = costs.argsort(dim=1, stable=True)[:, : self.elites]
         usable = costs.gather(1, chosen).isfinite().float()
-        return torch.zeros_like(costs).scatter(1, chosen, usable / usable.sum(1, keepdim=True))
+        weights = torch.zeros_like(costs).scatter(1, chosen, usable / usable.sum(1, keepdim=True))
+        return self._refitted(state, candidates, weights)
 
 
 @dataclass(frozen=True)
@@ -176,14 +177,14 @@ class MPPI(SamplingPlanner):
         if self.temperature <= 0:
             raise ValueError(f"temperature is above 0, got {self.temperature}")
 
-    def weights(self, costs: torch.Tensor) -> torch.Tensor:
+    def _learned(self, state: SearchState, candidates: Actions, costs: torch.Tensor) -> SearchState:
         finite = costs.isfinite()
         known = torch.where(finite, costs, 0)
         count = finite.sum(1, keepdim=True)
         mean = known.sum(1, keepdim=True) / count
         spread = (torch.where(finite, costs - mean, 0).square().sum(1, keepdim=True) / count).sqrt()
         scaled = (costs - costs.amin(1, keepdim=True)) / spread.clamp(min=1e-8)
-        return torch.softmax(-scaled / self.temperature, 1)
+        return self._refitted(state, candidates, torch.softmax(-scaled / self.temperature, 1))
 
 
 def better(
