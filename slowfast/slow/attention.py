@@ -42,7 +42,9 @@ class ShortAttention:
         **options: Any,
     ) -> torch.Tensor:
         plain = not rest and all(option is None for option in options.values()) and hidden_states.ndim == 3
-        if not plain or attn.norm_cross or attn.group_norm is not None or attn.residual_connection:
+        special = attn.norm_cross or attn.group_norm is not None or attn.spatial_norm is not None
+        special = special or attn.residual_connection or attn.rescale_output_factor != 1 or not attn.scale_qk
+        if special or not plain:
             return self.stock(attn, hidden_states, encoder_hidden_states, *rest, **options)
         seen = hidden_states if encoder_hidden_states is None else encoder_hidden_states
         query, key, value = (
