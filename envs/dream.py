@@ -66,7 +66,7 @@ class DreamEnv(gymnasium.Env[np.ndarray, Any]):
     make no sense, ImportError that names the extra if ``human`` lacks its package.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["rgb_array", "human"], "render_fps": DEFAULT_FPS}  # noqa: RUF012
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array", "human"], "render_fps": DEFAULT_FPS}  # noqa: RUF012 - as Gymnasium
 
     def __init__(
         self,

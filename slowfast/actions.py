@@ -111,7 +111,7 @@ class ActionSpec:
         elif array.dtype.kind in "UO":
             kinds = (Language, Discrete)
         elif vector:
-            kinds = (Continuous | Keyboard, Discrete)  # type: ignore[assignment]
+            kinds = (Continuous | Keyboard, Discrete)  # type: ignore[assignment]  # a union is one kind here
         for kind in kinds:
             for component in self.components:
                 if isinstance(component, kind):

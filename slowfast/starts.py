@@ -46,7 +46,7 @@ class Starts:
         if not Path(path).is_file():
             raise FileNotFoundError(f"{path}: this world ships no starts; reset with options={{'frames': …}} instead")
         with safe_open(path, "numpy") as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - a file, no dict
             texts = json.loads((file.metadata() or {}).get("texts", "{}"))
         actions: Columns = {
             name.removeprefix("actions."): array for name, array in arrays.items() if name.startswith("actions.")

@@ -50,7 +50,7 @@ class CodecTask:
         if config.decoder_only:
             codec.encoder_half.requires_grad_(False)
         if config.channels_last:
-            codec.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            codec.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's stubs
 
     def batch(self, index: int) -> Tensor:
         """``uint8 [B, H, W, 3]``, drawn with replacement, cropped and half of them mirrored if the config says so."""

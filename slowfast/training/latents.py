@@ -53,6 +53,6 @@ def latents_of(
 @torch.no_grad()
 def encode(codec: Codec, frames: np.ndarray) -> np.ndarray:
     """``uint8 [N, H, W, 3]`` to ``float32 [N, C, h, w]``."""
-    device = next(codec.parameters()).device  # type: ignore[attr-defined]
+    device = next(codec.parameters()).device  # type: ignore[attr-defined]  # codecs are modules
     inputs = to_float(torch.from_numpy(np.ascontiguousarray(frames)).to(device))
     return codec.encode(inputs[:, None])[:, 0].float().cpu().numpy()

@@ -73,8 +73,8 @@ def summary(trips: Mapping[str, Trips], reference: str | None = None, seed: int 
     for name, own in trips.items():
         row: dict[str, Any] = {"home": mean(own.home.astype(float)), "steps": mean(own.steps.astype(float))}
         row |= {"left": mean(own.left), "seconds": own.seconds}
-        if reference in trips and name != reference:
-            row["more_often"] = mean(own.home.astype(float) - trips[reference].home)  # type: ignore[index]
+        if reference is not None and name != reference:
+            row["more_often"] = mean(own.home.astype(float) - trips[reference].home)
         rows[name] = row
     return {"worlds": count, "reference": reference, "agents": rows}
 
