@@ -7,7 +7,6 @@ never written in place, so that a copy of the state costs nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from slowfast.actions import ActionSpec, Columns
 from slowfast.dream_state import DreamState
 from slowfast.fast import EpisodicMemory, MemoryRule, memory_rule
 from slowfast.fast.generators import episode_generator, from_states, states
+from slowfast.fast.reading import generate
 from slowfast.fast.replay import Stream
 from slowfast.fast.state_io import state_from_tensors, state_tensors
 from slowfast.slow.windows import ActionTensors, concat_actions, select_actions
@@ -183,16 +183,16 @@ class Dream:
     def _made(self, index: torch.Tensor, actions: ActionTensors, count: int) -> torch.Tensor:
         """New latents for episodes whose contexts are equally long."""
         context = self.context.windows(index, int(self.lengths[index[0]]), 0)
-        everybody = len(index) == len(self)
-        reading = nullcontext() if self.memory is None else self.memory.attached(None if everybody else index)
-        with reading:
-            return self.world.slow.generate(
-                context.latents,
-                concat_actions([context.actions, actions]),
-                count,
-                [self.generators[episode] for episode in index.tolist()],
-                self.steps,
-            )
+        return generate(
+            self.world.slow,
+            self.memory,
+            context.latents,
+            concat_actions([context.actions, actions]),
+            count,
+            [self.generators[episode] for episode in index.tolist()],
+            self.steps,
+            None if len(index) == len(self) else index,
+        )
 
     def _replace(self, index: torch.Tensor, latents: torch.Tensor, actions: ActionTensors) -> None:
         self.context = self.context.cut(index)

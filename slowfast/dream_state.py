@@ -21,8 +21,8 @@ FORMAT_VERSION = 1
 @dataclass(frozen=True)
 class DreamState:
     """``tensors``: each ``[E, ...]``, by name: ``context.*`` (latents, actions, counts), ``random`` (the generators of
-    noise), ``updates``, ``memory.*`` (adapters, optimiser, frames, replayed windows, generators) and, of an
-    environment, ``env.*``. ``base_hash`` names the weights, ``rule`` how the memory learns (None: no memory)."""
+    noise), ``updates``, ``memory.*`` (adapters, optimiser, frames, replayed windows, kept frames, generators) and, of
+    an environment, ``env.*``. ``base_hash`` names the weights, ``rule`` how the memory learns (None: no memory)."""
 
     tensors: dict[str, torch.Tensor]
     base_hash: str
@@ -102,7 +102,14 @@ class DreamState:
 def _travels(name: str) -> bool:
     """Whether a tensor lives on the world's device: latents, actions, adapters; counts and generators do not."""
     last = name.rpartition(".")[2]
-    return name.startswith(("context.", "memory.")) and last not in ("frames", "offered", "steps", "lives", "random")
+    return name.startswith(("context.", "memory.")) and last not in (
+        "frames",
+        "offered",
+        "kept",
+        "steps",
+        "lives",
+        "random",
+    )
 
 
 def random_words(generators: Sequence[np.random.Generator]) -> torch.Tensor:

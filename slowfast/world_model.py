@@ -9,7 +9,6 @@ import hashlib
 import importlib.resources
 import json
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +23,7 @@ from slowfast.codecs import Codec, load_codec
 from slowfast.fast import EpisodicMemory, MemoryRule, memory_rule
 from slowfast.fast.files import write_text
 from slowfast.fast.generators import episode_generator
+from slowfast.fast.reading import generate
 from slowfast.slow import load_slow_learner
 from slowfast.slow.windows import ActionTensors, concat_actions, select_actions
 from slowfast.starts import Starts
@@ -230,15 +230,14 @@ class WorldModel:
         self._check_memory(memory)
         frames = next(iter(actions.values())).shape[1] - context.shape[1]
         parts: list[torch.Tensor] = []
-        with memory.attached() if memory is not None else nullcontext():
-            while frames:
-                count = min(self.config.chunk, frames)
-                window = select_actions(actions, (slice(None), slice(0, context.shape[1] + count)))
-                parts.append(self.slow.generate(context, window, count, generators))
-                both = torch.cat([context, parts[-1]], 1)
-                context = both[:, -self.config.context :]
-                actions = select_actions(actions, (slice(None), slice(both.shape[1] - context.shape[1], None)))
-                frames -= count
+        while frames:
+            count = min(self.config.chunk, frames)
+            window = select_actions(actions, (slice(None), slice(0, context.shape[1] + count)))
+            parts.append(generate(self.slow, memory, context, window, count, generators))
+            both = torch.cat([context, parts[-1]], 1)
+            context = both[:, -self.config.context :]
+            actions = select_actions(actions, (slice(None), slice(both.shape[1] - context.shape[1], None)))
+            frames -= count
         return torch.cat(parts, 1)
 
     def observe(self, frames: np.ndarray, actions: Any, memory: EpisodicMemory) -> dict[str, torch.Tensor]:

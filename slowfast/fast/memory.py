@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, cast
 import torch
 
 from slowfast.fast import generators as random
-from slowfast.fast.adapters import AdapterLayout, attached, is_attached
+from slowfast.fast.adapters import AdapterLayout, alone, attached, is_attached
 from slowfast.fast.arguments import Episodes, check_frames, episode_index
+from slowfast.fast.bank import Bank
 from slowfast.fast.learning import learn
 from slowfast.fast.merging import MergedWeights
 from slowfast.fast.optimiser import AdamState
@@ -35,13 +36,15 @@ class MemoryState:
     """All that a memory is at one moment. Its tensors are never written in place: a snapshot shares them.
 
     ``rows`` ``float32 [E, P]`` and ``adam``: the adapters and their optimiser; ``stream``, ``replay``: frames (None
-    before the first); ``lives`` ``int64 [E]``: resets so far; ``random`` ``uint8 [E, n]``: the generators' states.
+    before the first); ``bank``: frames that are shown again (None: the rule keeps none, or none came yet); ``lives``
+    ``int64 [E]``: resets so far; ``random`` ``uint8 [E, n]``: the generators' states.
     """
 
     rows: torch.Tensor
     adam: AdamState
     stream: Stream | None
     replay: Replay | None
+    bank: Bank | None
     lives: torch.Tensor
     random: torch.Tensor
 
@@ -61,6 +64,11 @@ class EpisodicMemory:
     ) -> None:
         if min(episodes, context, chunk) < 1:
             raise ValueError(f"a memory needs 1 or more of episodes, context, chunk; got {(episodes, context, chunk)}")
+        if rule.recalled > slow.recalled:
+            raise ValueError(
+                f"memory rule {rule.name!r} shows {rule.recalled} frames again, this world reads {slow.recalled}: "
+                "train it with `slowfast train slow --init WORLD --task.recalled 0.4`, or choose another rule"
+            )
         self.slow, self.rule, self.seed, self.base_hash = slow, rule, seed, base_hash
         self.context, self.chunk = context, chunk
         self.layout = AdapterLayout.of(slow.unet, slow.memory_layers(rule.layers), rule.rank, rule.scaled_by)
@@ -68,7 +76,7 @@ class EpisodicMemory:
         self._generators = [random.episode_generator(seed, episode, 0) for episode in range(episodes)]
         rows = self.layout.fresh(self._generators).to(next(slow.unet.parameters()).device)
         lives = torch.zeros(episodes, dtype=torch.int64)
-        self._state = MemoryState(rows, AdamState.fresh(rows), None, None, lives, random.states(self._generators))
+        self._state = MemoryState(rows, AdamState.fresh(rows), None, None, None, lives, random.states(self._generators))
 
     # --- what it is ----------------------------------------------------------------------------------------------
 
@@ -104,12 +112,25 @@ class EpisodicMemory:
         """Within the context the network reads the memories of ``episodes`` (repeats allowed), and writes nothing.
 
         A batch then holds ``k * E'`` entries, episode-major. Where no gradient is recorded, a single memory is merged
-        into a copy of the weights. Raises RuntimeError when a memory is attached already.
+        into a copy of the weights. A rule that learns nothing has nothing to attach. Raises RuntimeError when a memory
+        is attached already.
         """
+        if not self.rule.steps:
+            with alone(self.slow.unet):
+                yield
+            return
         rows = self._state.rows if episodes is None else self._state.rows[self._index(episodes).to(self._device)]
         single = len(rows) == 1 and not torch.is_grad_enabled()
         with self._merged.attached(rows[0]) if single else attached(self.slow.unet, self.layout, rows):
             yield
+
+    def kept(self, episodes: Episodes = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """Frames that may be shown again, ``float32 [E', N, C, h, w]``, and which of them exist, ``bool [E', N]``."""
+        index, bank = self._index(episodes), self._state.bank
+        if bank is None:
+            return torch.zeros(len(index), 0), torch.zeros(len(index), 0, dtype=torch.bool)
+        most = int(bank.kept[index].max()) if len(index) else 0
+        return bank.latents[index.to(self._device), :most].float(), bank.usable(index)[:, :most]
 
     # --- learning ------------------------------------------------------------------------------------------------
 
@@ -135,6 +156,9 @@ class EpisodicMemory:
         device = self._device
         latents, actions = latents.to(device), {name: tensor.to(device) for name, tensor in actions.items()}
         steps = self.rule.steps_on(dreamed)
+        if self.rule.recalled:
+            bank = self._state.bank or Bank.empty(self.rule.bank, latents, len(self))
+            self._state = replace(self._state, bank=bank.offer(index, latents, dreamed))
         updates = torch.zeros(len(index), dtype=torch.int64)
         losses = torch.full((2, len(index)), float("nan"), device=device)
         stream, done = self._begin(latents, actions), 0
@@ -217,9 +241,12 @@ class EpisodicMemory:
     def load(self, folder: str | Path, episode: int) -> None:
         """Gives an episode the adapter of :meth:`save`, with a fresh optimiser and no frames.
 
-        Raises ValueError if it belongs to other weights, layers or ranks.
+        Raises ValueError if it belongs to other weights, layers or ranks, or the rule has no adapter to read.
         """
         from slowfast.fast.peft_io import load_adapter
+
+        if not self.rule.steps:
+            raise ValueError(f"memory rule {self.rule.name!r} learns in 0 steps and reads no adapter; choose another")
 
         index = self._index([episode])
         row = load_adapter(folder, self.layout, self.base_hash).to(self._device)[None]
@@ -291,6 +318,10 @@ class EpisodicMemory:
         return replace(self._state, rows=self._state.rows.index_copy(0, where, rows), adam=merged)
 
     def _forget(self, index: torch.Tensor) -> None:
-        if self._state.stream is not None and self._state.replay is not None:
-            stream, replay = self._state.stream.cut(index), self._state.replay.forget(index)
-            self._state = replace(self._state, stream=stream, replay=replay)
+        state = self._state
+        self._state = replace(
+            state,
+            stream=state.stream and state.stream.cut(index),
+            replay=state.replay and state.replay.forget(index),
+            bank=state.bank and state.bank.forget(index),
+        )

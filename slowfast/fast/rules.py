@@ -39,7 +39,9 @@ class MemoryRule:
     those alone at which sampling will read the memory, or ``start``: the first of these, where what a frame shows is
     decided from prefix, action and memory alone. ``shift``: where ``trained`` levels are drawn, as
     ``training_shift`` of the slow learner (None: as it was trained). ``clip``: bound on the norm of an episode's
-    gradient (None: none).
+    gradient (None: none). ``recalled``: frames that are kept as they are and shown again, that many at a time, in the
+    place of older context; the slow learner has to be trained for it (``slow.recalled``). ``bank``: frames that are
+    kept for it. With ``steps`` 0 nothing is learned and kept frames are all there is.
     """
 
     name: str = "paper"
@@ -58,12 +60,15 @@ class MemoryRule:
     epsilon: float = 1e-8
     weight_decay: float = 0.0
     clip: float | None = None
+    recalled: int = 0
+    bank: int = 256
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "betas", tuple(self.betas))  # JSON and YAML give a list
         if self.name not in RULES:
             raise ValueError(f"memory rule {self.name!r} is not known; choose one of {', '.join(RULES)}")
-        least = {"steps": 1, "dreamed_steps": 0, "rank": 1, "replay": 0, "replay_batch": 1, "every": 1}
+        least = {"steps": 0, "dreamed_steps": 0, "rank": 1, "replay": 0, "replay_batch": 1, "every": 1}
+        least |= {"recalled": 0, "bank": 1}
         for field, bound in least.items():
             value = getattr(self, field)
             if value is not None and value < bound:
@@ -119,6 +124,8 @@ RULES: dict[str, Callable[[Windows, Learner, int], Windows]] = {
     "paper": paper,
     "ancestor": ancestor,
     "episodic": episodic,
+    "retrieval": ancestor,
+    "hybrid": episodic,
 }
 DEFAULTS: dict[str, dict[str, Any]] = {
     # SlowFast-VGen, appendix D.1: Adam, one step a chunk. Layers and alpha are not stated there.
@@ -126,6 +133,9 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     # The public Temp-LoRA code: two passes a chunk, AdamW, rank 64, clipped at 1. Its dropout and warm-up stay behind:
     # an update runs in eval mode, and two warm-up steps would be a whole chunk here.
     "ancestor": {"steps": 2, "learning_rate": 5e-5, "rank": 64, "epsilon": 1e-7, "clip": 1.0},
+    # After WorldMem (arXiv 2504.12369): no weights change, frames that were seen are shown again.
+    "retrieval": {"steps": 0, "rank": 1, "recalled": 2},
+    "hybrid": {"recalled": 2},
 }
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from slowfast.fast.bank import Bank
 from slowfast.fast.files import read_tensors, write_tensors, write_text
 from slowfast.fast.memory import MemoryState
 from slowfast.fast.optimiser import AdamState
@@ -96,6 +97,8 @@ def state_tensors(state: MemoryState) -> dict[str, torch.Tensor]:
         tensors |= {f"stream.actions.{name}": tensor for name, tensor in state.stream.actions.items()}
         tensors |= {"replay.latents": state.replay.latents, "replay.offered": state.replay.offered}
         tensors |= {f"replay.actions.{name}": tensor for name, tensor in state.replay.actions.items()}
+    if state.bank is not None:
+        tensors |= {"bank.latents": state.bank.latents, "bank.kept": state.bank.kept}
     return tensors
 
 
@@ -111,4 +114,7 @@ def state_from_tensors(tensors: dict[str, torch.Tensor], device: torch.device) -
     if "stream.latents" in tensors:
         stream = Stream(tensors["stream.latents"].to(device), actions("stream"), tensors["stream.frames"])
         replay = Replay(tensors["replay.latents"].to(device), actions("replay"), tensors["replay.offered"])
-    return MemoryState(tensors["rows"].to(device), adam, stream, replay, tensors["lives"], tensors["random"])
+    bank = None
+    if "bank.latents" in tensors:
+        bank = Bank(tensors["bank.latents"].to(device), tensors["bank.kept"])
+    return MemoryState(tensors["rows"].to(device), adam, stream, replay, bank, tensors["lives"], tensors["random"])

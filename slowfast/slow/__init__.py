@@ -21,6 +21,11 @@ SLOW_LEARNERS = {"MaskedVideoDiffusion": "slowfast.slow.masked_diffusion:MaskedV
 class SlowLearner(Protocol):
     """A generator of latents that a memory can attach to. ``generators`` is one ``torch.Generator`` an episode."""
 
+    @property
+    def recalled(self) -> int:
+        """Frames at the start of a prefix, with null actions, that may be from any time before; 0: not trained for."""
+        ...
+
     def loss(
         self,
         windows: Windows,

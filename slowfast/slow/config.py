@@ -21,7 +21,9 @@ class MaskedDiffusionConfig:
     convolutions while training (diffusers' own is 0.1). ``training_shift``: moves the noise levels s in [0, 1] that
     flow matching trains on towards noise, to shift * s / (1 + (shift - 1) * s); 1 leaves them uniform. Sampling steps
     have a shift of their own, the scheduler's: what an action does is decided where there is nothing but noise, so
-    training has much to learn there, while the few steps of a sample are better spread evenly.
+    training has much to learn there, while the few steps of a sample are better spread evenly. ``recalled``: frames at
+    the start of a prefix that a memory may recall from long ago (with null actions); 0: the network was not trained
+    for it.
     """
 
     window: int = 8
@@ -31,12 +33,15 @@ class MaskedDiffusionConfig:
     guidance: float = 1.0
     dropout: float = 0.0
     training_shift: float = 1.0
+    recalled: int = 0
 
     def __post_init__(self) -> None:
         if self.training_shift <= 0:
             raise ValueError(
                 f"training_shift has to be above 0 (1 leaves noise levels uniform), got {self.training_shift}"
             )
+        if not 0 <= self.recalled < self.window - 1:
+            raise ValueError(f"recalled frames leave room for one shown and one new, got {self.recalled}")
         if self.prefix_timestep not in ("shared", "own"):
             raise ValueError(f"prefix_timestep {self.prefix_timestep!r} is not 'shared' or 'own'")
         if self.context_noise and self.prefix_timestep == "shared":

@@ -44,6 +44,11 @@ class MaskedVideoDiffusion(nn.Module):
     def device(self) -> torch.device:
         return self.unet.conv_in.weight.device
 
+    @property
+    def recalled(self) -> int:
+        """Frames at the start of a prefix that a memory may recall; see :class:`MaskedDiffusionConfig`."""
+        return self.config.recalled
+
     def memory_layers(self, kind: str) -> list[str]:
         """Names inside :attr:`unet` that a memory may attach to; see :meth:`MaskedUNet3D.memory_layers`."""
         return self.unet.memory_layers(kind)

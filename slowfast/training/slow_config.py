@@ -26,6 +26,11 @@ class SlowTaskConfig:
     """Against drift: largest noise level of the shown frames, as a share of all levels; the network is told it."""
     own_prefix: float = 0.0
     """Against drift: share of batches in which the end of the prefix is what the model itself makes of it."""
+    recalled: float = 0.0
+    """Share of the batches with a long enough prefix in which its first frames come from elsewhere in the episode: what
+    a memory that keeps frames will show."""
+    recalled_frames: int = 2
+    """How many of them; the world is marked as able to read as many."""
     validation_episodes: int = 32
     """Episodes held out at the end of the data, when it is a single data set without a `validation` folder beside."""
     validation_windows: int = 128
@@ -55,5 +60,12 @@ class SlowTaskConfig:
             or self.drop_index + self.drop_text + self.drop_all > 1
         ):
             raise ValueError("drop_index, drop_text and drop_all are shares of windows and may not exceed 1 together")
+        if not 0 <= self.recalled <= 1 or self.recalled_frames < 1:
+            raise ValueError(
+                f"recalled is a share of batches and recalled_frames at least 1, got {self.recalled} and "
+                f"{self.recalled_frames}"
+            )
+        if self.recalled and not any(prefix > self.recalled_frames for prefix, _, _ in self.shapes):
+            raise ValueError(f"no shape has a prefix of more than the {self.recalled_frames} recalled_frames")
         if self.validation_shape[0] < 1 or self.validation_shape[1] < 1:
             raise ValueError(f"validation_shape needs a prefix and new frames, got {self.validation_shape}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from slowfast.evaluation.one_chunk import (
 )
 from slowfast.slow.windows import Windows, select_actions
 from slowfast.training.random import numpy_generator, torch_generator
+from slowfast.training.recalled import with_recalled
 from slowfast.training.routes import draw_routes
 from slowfast.training.sheets import save_sheet
 from slowfast.training.slow_config import SlowTaskConfig
@@ -32,7 +34,7 @@ from slowfast.training.splits import Subset
 from slowfast.training.starts import draw_starts
 from slowfast.world_model import WorldModel
 
-DRAW, LOSS, OWN, VALIDATION = range(10, 14)  # streams of random numbers
+DRAW, LOSS, OWN, VALIDATION, RECALLED = range(10, 15)  # streams of random numbers
 
 
 class SlowTask:
@@ -57,6 +59,8 @@ class SlowTask:
         if sum(config.validation_shape) > window:
             raise ValueError(f"validation_shape {config.validation_shape} does not fit the window of {window} frames")
         self.world, self.module, self.config, self.seed = world, world.slow, config, seed
+        if config.recalled:
+            self.module.config = replace(self.module.config, recalled=config.recalled_frames)
         self.spec = world.action_spec
         shapes = [WindowShape(prefix, new, weight) for prefix, new, weight in config.shapes]
         self.loader = WindowLoader(train, shapes, config.batch_size, seed)
@@ -74,6 +78,9 @@ class SlowTask:
 
     def batch(self, index: int) -> Windows:
         raw = self.loader[index]
+        recalled = self._recalled(int(raw["prefix"][0]), index)
+        if recalled:
+            with_recalled(raw, self.loader.source, recalled, numpy_generator(self.seed, RECALLED, index, 1))
         columns = draw_routes(self.spec, raw["actions"], self.config, numpy_generator(self.seed, DRAW, index))
         return Windows(
             torch.from_numpy(raw["latents"]), self.module.actions.tensors(columns, "cpu"), int(raw["prefix"][0])
@@ -114,12 +121,21 @@ class SlowTask:
         self.world.save_pretrained(folder, dtype=getattr(torch, self.config.export))
         self.starts.save(folder / "starts.safetensors")
 
+    def _recalled(self, prefix: int, index: int) -> int:
+        """How many frames of the prefix of batch ``index`` are recalled ones."""
+        count = self.config.recalled_frames
+        chosen = numpy_generator(self.seed, RECALLED, index, 0).random() < self.config.recalled
+        return count if chosen and prefix > count else 0
+
     def _with_own_prefix(self, windows: Windows, index: int) -> Windows:
         """In a share of the batches, the last frames of the prefix are the model's own continuation of the first."""
         random = numpy_generator(self.seed, OWN, index)
         if windows.prefix < 2 or random.random() >= self.config.own_prefix:
             return windows
-        kept = int(random.integers(1, windows.prefix))
+        least = 1 + self._recalled(windows.prefix, index)
+        if least == windows.prefix:
+            return windows
+        kept = int(random.integers(least, windows.prefix))
         actions = select_actions(windows.actions, (slice(None), slice(0, windows.prefix)))
         training = self.module.training
         self.module.eval()

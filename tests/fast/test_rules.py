@@ -96,5 +96,5 @@ def test_what_is_not_known_is_refused_by_name() -> None:
         memory_rule("papr")
     with pytest.raises(ValueError, match=r"'stepz'.*steps"):
         memory_rule("paper", stepz=2)
-    with pytest.raises(ValueError, match="steps is at least 1, got 0"):
-        memory_rule("paper", steps=0)
+    with pytest.raises(ValueError, match="steps is at least 0, got -1"):
+        memory_rule("paper", steps=-1)

@@ -10,6 +10,7 @@ from itertools import pairwise
 import torch
 
 from slowfast.fast import EpisodicMemory
+from slowfast.fast.bank import Bank
 from slowfast.fast.generators import episode_generator
 from slowfast.fast.memory import MemoryState
 from slowfast.slow.windows import ActionTensors, select_actions
@@ -67,8 +68,9 @@ def teach(
 
 def _without_learning(state: MemoryState, fresh: MemoryState) -> MemoryState:
     """``state`` with the stream of frames that it follows, but nothing learned from them."""
-    replay = state.replay and state.replay.forget(torch.arange(len(state.rows)))
-    return replace(state, rows=fresh.rows, adam=fresh.adam, replay=replay)
+    everybody = torch.arange(len(state.rows))
+    replay, bank = state.replay and state.replay.forget(everybody), state.bank and state.bank.forget(everybody)
+    return replace(state, rows=fresh.rows, adam=fresh.adam, replay=replay, bank=bank)
 
 
 def pieces(count: int, every: int) -> list[tuple[int, int]]:
@@ -91,5 +93,6 @@ def neighbours(memory: EpisodicMemory) -> EpisodicMemory:
     other = EpisodicMemory(
         memory.slow, memory.rule, len(memory), memory.seed, memory.context, memory.chunk, memory.base_hash
     )
-    other.restore(replace(snapshot, rows=snapshot.rows.roll(1, 0)))
+    bank = snapshot.bank and Bank(snapshot.bank.latents.roll(1, 0), snapshot.bank.kept.roll(1, 0))
+    other.restore(replace(snapshot, rows=snapshot.rows.roll(1, 0), bank=bank))
     return other
