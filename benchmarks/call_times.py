@@ -6,6 +6,7 @@ import inspect
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,28 +18,38 @@ from slowfast.slow.windows import select_actions
 from slowfast.world_model import WorldModel
 
 DENOISER_FRAMES = 5
+BLOCKS = 10
+
+
+@dataclass(frozen=True)
+class CallTime:
+    """Milliseconds of one call, in ``BLOCKS`` blocks of calls one after the other: the median block, and the quietest.
+
+    A network is called again and again while a frame is sampled, so its weights are where the last call left them;
+    between two calls of another network they would not be. What else runs on a machine can only make a block slower.
+    """
+
+    median: float
+    quietest: float
 
 
 @torch.inference_mode()
-def denoiser_ms(world: WorldModel, repeats: int) -> tuple[float, float]:
-    """Median milliseconds of one call of the network on one window of five frames, in float32; and of diffusers' own
-    ``UNet3DConditionModel`` of the same size, called in turn with it, which says how fast the machine was meanwhile."""
+def denoiser_ms(name: str, repeats: int, compiled: bool) -> dict[str, CallTime]:
+    """One call of the world's network on one window of five frames, in float32; of diffusers' own
+    ``UNet3DConditionModel`` of the same size, which says how fast the machine was meanwhile; and, if it is asked for,
+    of the compiled network. ``repeats``: calls of each."""
+    world = WorldModel.from_pretrained(name)
     inputs = _denoiser_inputs(world)
     known = inspect.signature(UNet3DConditionModel.__init__).parameters
     config = {name: value for name, value in world.slow.unet.config.items() if name in known}
     stock = UNet3DConditionModel(**config).eval()
     text = torch.randn(1, 1, stock.config["cross_attention_dim"])
     sample = inputs[0].transpose(1, 2)
-    own, other = _median_ms([lambda: world.slow.predict(*inputs), lambda: stock(sample, 500, text)], repeats)
-    return own, other
-
-
-@torch.inference_mode()
-def compiled_ms(name: str, repeats: int) -> float:
-    """Median milliseconds of the same call as of :func:`denoiser_ms`, compiled."""
-    world = WorldModel.from_pretrained(name, compile=True)
-    inputs = _denoiser_inputs(world)
-    return _median_ms([lambda: world.slow.predict(*inputs)], repeats)[0]
+    calls = {"own": lambda: world.slow.predict(*inputs), "stock": lambda: stock(sample, 500, text)}
+    if compiled:
+        quick = WorldModel.from_pretrained(name, compile=True)
+        calls["compiled"] = lambda: quick.slow.predict(*inputs)
+    return dict(zip(calls, _call_times(list(calls.values()), repeats), strict=True))
 
 
 def step_ms(world: WorldModel, repeats: int) -> float:
@@ -47,7 +58,7 @@ def step_ms(world: WorldModel, repeats: int) -> float:
     dream = Dream(world)
     dream.start(frames, world.action_spec.null((1, world.config.context - 1)))
     action = select_actions(world.slow.null_actions(1, 1), (slice(None), slice(0, 1)))
-    return _median_ms([lambda: world.decode(dream.step(action))], repeats)[0]
+    return _median_ms(lambda: world.decode(dream.step(action)), repeats)
 
 
 def _denoiser_inputs(world: WorldModel) -> tuple[Any, ...]:
@@ -56,13 +67,21 @@ def _denoiser_inputs(world: WorldModel) -> tuple[Any, ...]:
     return latents, torch.full((1, DENOISER_FRAMES), 500.0), world.slow.null_actions(1, DENOISER_FRAMES)
 
 
-def _median_ms(calls: Sequence[Callable[[], Any]], repeats: int) -> list[float]:
-    """Of each call, taken in turns, after a tenth as many rounds that do not count."""
-    times: list[list[float]] = [[] for _ in calls]
+def _call_times(calls: Sequence[Callable[[], Any]], repeats: int) -> list[CallTime]:
+    """Of each call, after some that do not count; blocks of different calls take turns."""
+    blocks: list[list[float]] = [[] for _ in calls]
+    for _ in range(BLOCKS):
+        for call, found in zip(calls, blocks, strict=True):
+            found.append(_median_ms(call, max(repeats // BLOCKS, 1)))
+    return [CallTime(statistics.median(found), min(found)) for found in blocks]
+
+
+def _median_ms(call: Callable[[], Any], repeats: int) -> float:
+    """The median of ``repeats`` calls, after a tenth as many that do not count (one at least)."""
+    times = []
     for turn in range(repeats + max(repeats // 10, 1)):
-        for call, found in zip(calls, times, strict=True):
-            start = time.perf_counter()
-            call()
-            if turn >= max(repeats // 10, 1):
-                found.append(1000 * (time.perf_counter() - start))
-    return [statistics.median(found) for found in times]
+        start = time.perf_counter()
+        call()
+        if turn >= max(repeats // 10, 1):
+            times.append(1000 * (time.perf_counter() - start))
+    return statistics.median(times)

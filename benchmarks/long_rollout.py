@@ -31,7 +31,7 @@ from torch.nn import functional
 from slowfast.actions import ActionSpec
 from slowfast.datasets.collect import collect
 from slowfast.datasets.store import Store
-from slowfast.dream import Dream, resolve_rule
+from slowfast.dream import Dream
 from slowfast.envs.doom_rooms.env import TURN_DEGREES
 from slowfast.envs.doom_rooms.splits import world_seeds
 from slowfast.evaluation.features import EfficientNetLite0
@@ -95,7 +95,7 @@ def main(settings: Settings) -> None:
         {"frames": "noise", **drift(network, real, noise)},
     ]
     for memory in settings.memories:
-        rule = resolve_rule(world, yaml.safe_load(settings.rule)) if memory == "temp_lora" else None
+        rule = None if memory == "off" else world.memory_rule(yaml.safe_load(settings.rule), memory=memory)
         dreamed, use = dream(world, frames[:, : settings.context], actions, rule)
         figures = {**drift(network, real, dreamed), **obedience(dreamed, moves)}
         rows.append({"frames": f"dreamed, memory {memory}", **figures, **use})

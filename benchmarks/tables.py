@@ -62,17 +62,22 @@ def _quality_notes(result: Result) -> str:
         f"{result['new']} foretold with {result['sampling_steps']} sampling steps; in parentheses 95 % bootstrap "
         f"intervals over worlds. Held-out textures have no bar. {_millions(result['parameters']['slow'])} parameters "
         f"(codec {_millions(result['parameters']['codec'])}){size}. One call of the denoiser on "
-        f"{result['denoiser']['frames']} frames takes {result['denoiser']['milliseconds']:.1f} ms (bar: "
-        f"{result['bars']['denoiser_ms']:g}; diffusers' own network of that size, called in turn: "
-        f"{result['denoiser']['stock_milliseconds']:.1f} ms{_compiled(result)}), a dreamed frame "
-        f"{result['step']['milliseconds']:.0f} ms, with {where['threads']} threads of "
-        f"{where['cpu']}, float32, torch {where['torch']}."
+        f"{result['denoiser']['frames']} frames (bar: {result['bars']['denoiser_ms']:g} ms) takes "
+        f"{_call_times(result['denoiser'])}; a dreamed frame {result['step']['milliseconds']:.0f} ms, with "
+        f"{where['threads']} threads of {where['cpu']}, float32, torch {where['torch']}."
     )
 
 
-def _compiled(result: Result) -> str:
-    known = result["denoiser"].get("compiled_milliseconds")
-    return f"; with `compile=True`: {known:.1f} ms" if known else ""
+CALLED = {"own": "", "compiled": " with `compile=True`", "stock": " by diffusers' own network of that size"}
+
+
+def _call_times(found: dict[str, Any]) -> str:
+    """The median over blocks of calls and the quietest block, of each network that was timed in turn."""
+    return ", ".join(
+        f"{found[name]['median']:.1f} ms (undisturbed {found[name]['quietest']:.1f}){what}"
+        for name, what in CALLED.items()
+        if name in found
+    )
 
 
 def _dreamed(rule: dict[str, Any]) -> str:

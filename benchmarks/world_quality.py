@@ -12,14 +12,14 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import tyro
-from call_times import DENOISER_FRAMES, compiled_ms, denoiser_ms, step_ms
+from call_times import DENOISER_FRAMES, denoiser_ms, step_ms
 from report import RESULTS, machine, write_json
 
 from slowfast.actions import ActionSpec
@@ -59,7 +59,7 @@ DENOISER_BAR_MS = 25.0
 @dataclass(frozen=True)
 class Settings:
     """``windows``: drawn from each split, over all ``worlds`` of ``steps`` actions; ``clips``: where the episodes are
-    kept (default: nowhere); ``threads``: of torch, for the times; ``repeats``: timed calls, of which the median counts;
+    kept (default: nowhere); ``threads``: of torch, for the times; ``repeats``: timed calls;
     ``compiled``: also time the network after ``torch.compile``, which takes minutes and a C++ compiler.
     """
 
@@ -107,7 +107,7 @@ def main(settings: Settings) -> None:
             split: measure(world, clips(world, split, Path(folder) / split, settings), settings)
             for split in settings.splits
         }
-    own_ms, stock_ms = denoiser_ms(world, settings.repeats)
+    times = denoiser_ms(settings.world, settings.repeats, settings.compiled)
     result = {
         "world": world.config.name,
         "base_hash": world.base_hash,
@@ -118,12 +118,7 @@ def main(settings: Settings) -> None:
         "parameters": {name: parameters(part) for name, part in (("slow", world.slow), ("codec", world.codec))},
         "megabytes": folder_bytes(world.folder) / 1e6 if world.folder else None,
         "machine": machine(settings.threads),
-        "denoiser": {
-            "frames": DENOISER_FRAMES,
-            "milliseconds": own_ms,
-            "stock_milliseconds": stock_ms,
-            "compiled_milliseconds": compiled_ms(settings.world, settings.repeats) if settings.compiled else None,
-        },
+        "denoiser": {"frames": DENOISER_FRAMES, **{name: asdict(found) for name, found in times.items()}},
         "step": {"milliseconds": step_ms(world, settings.repeats)},
         "bars": {**BARS, "denoiser_ms": DENOISER_BAR_MS},
         "splits": splits,
@@ -226,12 +221,15 @@ def as_table(result: dict[str, Any]) -> str:
         bar = result["bars"].get(name)
         lines.append(f"{name:<26}{shown}{'' if bar is None else bar:>8}")
     counted = next(iter(splits.values()))
-    call, step = result["denoiser"]["milliseconds"], result["step"]["milliseconds"]
+    calls = ", ".join(
+        f"{name} {result['denoiser'][name]['median']:.1f} ({result['denoiser'][name]['quietest']:.1f} at best)"
+        for name in ("own", "stock", "compiled")
+        if name in result["denoiser"]
+    )
     lines += [
         f"{counted['windows']} windows of {counted['worlds']} worlds a split; held_out stands without a bar",
-        f"{result['machine']['threads']} threads: {call:.1f} ms a call of the denoiser on {DENOISER_FRAMES} frames "
-        f"(bar {result['bars']['denoiser_ms']:g}; diffusers' own network of that size: "
-        f"{result['denoiser']['stock_milliseconds']:.1f} ms), {step:.1f} ms from an action to its frame",
+        f"{result['machine']['threads']} threads, ms a call of the denoiser on {DENOISER_FRAMES} frames: {calls}, bar "
+        f"{result['bars']['denoiser_ms']:g}; from an action to its frame: {result['step']['milliseconds']:.1f}",
     ]
     return "\n".join(lines)
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from slowfast.actions import Columns
-from slowfast.dream import Dream, resolve_rule
+from slowfast.dream import Dream
 from slowfast.dream_state import DreamState, from_random_words, random_words
 from slowfast.envs.dream_parts import (
     DEFAULT_FPS,
@@ -52,7 +52,8 @@ class DreamEnv(gymnasium.Env[np.ndarray, Any]):
 
     Arguments:
         world: the name of a world that ships, a folder, or a loaded world.
-        memory: ``off``, or ``temp_lora`` for a memory that learns the episode while it is dreamed.
+        memory: ``off``; ``temp_lora`` for an adapter that learns the episode while it is dreamed; ``retrieval`` for
+            frames that are kept and shown to the network again; ``hybrid`` for both.
         memory_rule: how it learns: None (the world's own), a name, or a mapping of settings.
         memory_every: new frames between two updates; by default the rule's, else the world's chunk.
         observation: ``frames`` or ``latents``.
@@ -86,7 +87,7 @@ class DreamEnv(gymnasium.Env[np.ndarray, Any]):
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise ValueError(f"render_mode={render_mode!r} is not None, 'rgb_array' or 'human'")
         self.world = loaded_world(world, device, dtype, compile)
-        self.rule = resolve_rule(self.world, memory_rule, memory_every) if memory == "temp_lora" else None
+        self.rule = None if memory == "off" else self.world.memory_rule(memory_rule, memory_every, memory)
         self.observation, self.steps, self.render_mode, self.reward_fn = observation, steps, render_mode, reward_fn
         fps = self.world.config.fps or DEFAULT_FPS
         self.metadata = {**self.metadata, "render_fps": fps}

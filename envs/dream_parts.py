@@ -12,9 +12,9 @@ from gymnasium import spaces
 
 from slowfast.actions import Columns
 from slowfast.dream import Actions, latent_shape
+from slowfast.fast.choosing import MEMORIES
 from slowfast.world_model import WorldModel
 
-MEMORIES = ("off", "temp_lora")
 OBSERVATIONS = ("frames", "latents")
 DEFAULT_FPS = 8.0
 """For showing a world whose time has no unit."""
@@ -26,7 +26,7 @@ def check_choices(memory: str, observation: str, has_rule: bool) -> None:
         if value not in known:
             raise ValueError(f"{name}={value!r} is not one of {', '.join(map(repr, known))}")
     if memory == "off" and has_rule:
-        raise ValueError("memory_rule and memory_every say how a memory learns: they need memory='temp_lora'")
+        raise ValueError("memory_rule and memory_every say how a memory learns: they need one, not memory='off'")
 
 
 def observation_space(world: WorldModel, observation: str) -> spaces.Box:

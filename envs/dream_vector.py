@@ -19,7 +19,7 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space, iterate
 
 from slowfast.actions import Columns
-from slowfast.dream import Dream, resolve_rule
+from slowfast.dream import Dream
 from slowfast.dream_state import DreamState, from_random_words, random_words
 from slowfast.envs.dream_parts import DEFAULT_FPS, check_choices, loaded_world, observation_space, starting_point
 from slowfast.fast import MemoryRule
@@ -93,7 +93,7 @@ class DreamVectorEnv(gymnasium.vector.VectorEnv[Observations, Any, np.ndarray]):
         self.single_observation_space = observation_space(self.world, observation)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
-        self.rule = resolve_rule(self.world, memory_rule, memory_every) if memory == "temp_lora" else None
+        self.rule = None if memory == "off" else self.world.memory_rule(memory_rule, memory_every, memory)
         self.dream = Dream(
             self.world, num_envs, self.world.new_memory(num_envs, 0, self.rule) if self.rule else None, 0, steps
         )

@@ -14,7 +14,7 @@ import torch
 
 from slowfast.actions import ActionSpec, Columns
 from slowfast.dream_state import DreamState
-from slowfast.fast import EpisodicMemory, MemoryRule, memory_rule
+from slowfast.fast import EpisodicMemory
 from slowfast.fast.generators import episode_generator, from_states, states
 from slowfast.fast.reading import generate
 from slowfast.fast.replay import Stream
@@ -246,24 +246,6 @@ def latent_shape(world: WorldModel) -> tuple[int, int, int]:
     """(C, h, w) of one frame's latents."""
     height, width = world.config.frame_size
     return world.codec.latent_channels, height // world.codec.spatial_factor, width // world.codec.spatial_factor
-
-
-def resolve_rule(
-    world: WorldModel, rule: str | Mapping[str, Any] | MemoryRule | None = None, every: int | None = None
-) -> MemoryRule:
-    """The world's own memory rule with ``rule`` over it: a name, settings (with or without a name), or a whole rule.
-
-    Settings of the world's default hold as long as the name is the same. ``every``: new frames between two updates.
-    """
-    if isinstance(rule, MemoryRule):
-        settings: dict[str, Any] = dict(vars(rule))
-    else:
-        given = {"name": rule} if isinstance(rule, str) else dict(rule or {})
-        own = dict(world.config.memory)
-        settings = {**(own if given.get("name", own["name"]) == own["name"] else {}), **given}
-    if every is not None:
-        settings["every"] = every
-    return memory_rule(settings.pop("name"), **settings)
 
 
 def repeated(spec: ActionSpec, actions: Sequence[Any], count: int) -> Columns:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import importlib.resources
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +20,8 @@ from einops import rearrange
 
 from slowfast.actions import ActionSpec, Columns
 from slowfast.codecs import Codec, load_codec
-from slowfast.fast import EpisodicMemory, MemoryRule, memory_rule
+from slowfast.fast import EpisodicMemory, MemoryRule
+from slowfast.fast.choosing import chosen_rule
 from slowfast.fast.files import write_text
 from slowfast.fast.generators import episode_generator
 from slowfast.fast.reading import generate
@@ -178,15 +179,25 @@ class WorldModel:
 
     # --- memory --------------------------------------------------------------------------------------------------
 
-    def new_memory(self, episodes: int = 1, seed: int = 0, rule: str | MemoryRule | None = None) -> EpisodicMemory:
-        """Fresh memories for E episodes. ``rule``: a name, a rule, or None for the world's own default."""
-        if rule is None:
-            settings = dict(self.config.memory)
-            rule = memory_rule(settings.pop("name"), **settings)
-        elif isinstance(rule, str):
-            settings = dict(self.config.memory) if rule == self.config.memory["name"] else {"name": rule}
-            rule = memory_rule(settings.pop("name"), **settings)
-        return EpisodicMemory(self.slow, rule, episodes, seed, self.config.context, self.config.chunk, self.base_hash)
+    def memory_rule(
+        self,
+        rule: str | Mapping[str, Any] | MemoryRule | None = None,
+        every: int | None = None,
+        memory: str = "temp_lora",
+    ) -> MemoryRule:
+        """How a memory of this world learns: its own rule, with ``rule`` over it (a name, settings, or a whole rule).
+
+        ``every``: new frames between two updates. ``memory``: ``temp_lora``, ``retrieval`` or ``hybrid``; a kind may
+        stand in place of the rule's name. Raises ValueError for what is not known.
+        """
+        return chosen_rule(self.config.memory, self.slow.recalled, rule, every, memory)
+
+    def new_memory(
+        self, episodes: int = 1, seed: int = 0, rule: str | Mapping[str, Any] | MemoryRule | None = None
+    ) -> EpisodicMemory:
+        """Fresh memories for E episodes. ``rule``: see :meth:`memory_rule`."""
+        chosen = self.memory_rule(rule)
+        return EpisodicMemory(self.slow, chosen, episodes, seed, self.config.context, self.config.chunk, self.base_hash)
 
     def imagine(
         self, frames: np.ndarray, actions: Any, *, memory: EpisodicMemory | None = None, seed: int = 0

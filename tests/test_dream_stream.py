@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from slowfast.dream import Dream, repeated, resolve_rule
+from slowfast.dream import Dream, repeated
 from slowfast.world_model import WorldModel
 
 
@@ -204,14 +204,27 @@ def test_an_episode_that_has_not_begun_is_named(tiny_world: WorldModel) -> None:
 
 
 def test_a_rule_is_laid_over_the_worlds_own(tiny_world: WorldModel) -> None:
-    assert resolve_rule(tiny_world).learning_rate == 1e-2
-    assert resolve_rule(tiny_world, {"steps": 3}, every=2) == resolve_rule(
-        tiny_world, {"name": "paper", "steps": 3, "rank": 4, "learning_rate": 1e-2, "every": 2}
+    assert tiny_world.memory_rule().learning_rate == 1e-2
+    assert tiny_world.memory_rule({"steps": 3}, every=2) == tiny_world.memory_rule(
+        {"name": "paper", "steps": 3, "rank": 4, "learning_rate": 1e-2, "every": 2}
     )
-    assert resolve_rule(tiny_world, "ancestor").learning_rate == 5e-5
-    assert resolve_rule(tiny_world, resolve_rule(tiny_world, "ancestor")) == resolve_rule(tiny_world, "ancestor")
+    assert tiny_world.memory_rule("ancestor").learning_rate == 5e-5
+    assert tiny_world.memory_rule(tiny_world.memory_rule("ancestor")) == tiny_world.memory_rule("ancestor")
     with pytest.raises(ValueError, match="choose one of paper, ancestor"):
-        resolve_rule(tiny_world, "papre")
+        tiny_world.memory_rule("papre")
+
+
+def test_kinds_of_memory_are_rules_of_the_world(tiny_world: WorldModel) -> None:
+    own = tiny_world.memory_rule()
+    hybrid, kept = tiny_world.memory_rule("hybrid"), tiny_world.memory_rule("retrieval")
+    assert hybrid == replace(own, recalled=1) == tiny_world.memory_rule(memory="hybrid")
+    assert (kept.name, kept.steps, kept.recalled) == ("retrieval", 0, 1)
+    assert tiny_world.memory_rule({"bank": 9}, memory="retrieval") == replace(kept, bank=9)
+    assert tiny_world.memory_rule({"recalled": 0}, memory="hybrid") == own
+    with pytest.raises(ValueError, match="'forever' is not one of 'temp_lora', 'retrieval', 'hybrid'"):
+        tiny_world.memory_rule(memory="forever")
+    with pytest.raises(ValueError, match="this world reads 0"):
+        tiny_world.new_memory(rule="hybrid")
 
 
 def test_a_pattern_is_repeated(tiny_world: WorldModel) -> None:

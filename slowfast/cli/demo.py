@@ -64,7 +64,6 @@ class Demo:
 
 
 def run(config: Demo) -> int:
-    from slowfast.dream import resolve_rule
     from slowfast.evaluation.dreamed_return import measure_return
     from slowfast.evaluation.report import require_packages, write_report
     from slowfast.evaluation.revisit import RevisitConfig, measure_recall
@@ -77,7 +76,7 @@ def run(config: Demo) -> int:
     world = WorldModel.from_pretrained(config.world, config.device)
     with clock("rooms"):
         lap_tours, stages, return_tours = walk_rooms(config, world)
-    rule = resolve_rule(world, config.memory_rule)
+    rule = world.memory_rule(config.memory_rule)
     revisits = RevisitConfig(config.seed, rule)
     with clock("seen, then dreamed"), Bar("memory learns", unit="frame") as bar:
         recall, recall_frames = measure_recall(

@@ -69,7 +69,6 @@ def one_round(config: Loop, number: int, started: str) -> int:
     """Status as that of ``slowfast train``: 0, 1 when the gate fails, 130 when a signal ended it early."""
     from slowfast.cli.progress import Bar
     from slowfast.cli.train._run import train
-    from slowfast.dream import resolve_rule
     from slowfast.fast.adapters import AdapterLayout
     from slowfast.training.latents import latents_of
     from slowfast.training.loop_store import MemoryStore, build, draw_episodes, draw_pairs
@@ -80,7 +79,7 @@ def one_round(config: Loop, number: int, started: str) -> int:
 
     folder, state, seed = config.run / f"round-{number:02d}", processes(), config.train.seed
     world = WorldModel.from_pretrained(started, state.device)
-    rule = resolve_rule(world, config.memory)
+    rule = world.memory_rule(config.memory)
     splits = open_splits(config.data, config.task.validation_episodes)
     with state.main_process_first(), Bar("latents", unit="episode") as bar:
         latents = latents_of(splits.train, world.codec, config.latents or config.run / "latents", state.device, bar)

@@ -102,7 +102,6 @@ def run(config: PlanHome) -> int:
 
 def make_agent(name: str, config: PlanHome, world: WorldModel, real: DoomRoomsEnv, away: Any) -> Any:
     """One of :data:`AGENTS`."""
-    from slowfast.dream import resolve_rule
     from slowfast.evaluation.coming_home.agents import Dreamer, Luck, Simulator
     from slowfast.planning import make_planner
 
@@ -111,5 +110,5 @@ def make_agent(name: str, config: PlanHome, world: WorldModel, real: DoomRoomsEn
     planner = make_planner(config.planner, world.action_spec, **config.settings)
     if name == "simulator":
         return Simulator(world, real, away, planner, config.seed)
-    rule = resolve_rule(world, config.memory) if name.endswith("temp_lora") else None
+    rule = world.memory_rule(config.memory) if name.endswith("temp_lora") else None
     return Dreamer(world, away, planner, rule, config.seed)

@@ -75,14 +75,12 @@ class Recall:
 
 
 def run(config: Recall) -> int:
-    from slowfast.dream import resolve_rule
     from slowfast.evaluation.recall import returning
     from slowfast.evaluation.recall.arms import sources
     from slowfast.evaluation.recall.benchmark import answer, judge
     from slowfast.evaluation.recall.plots import save_plots
     from slowfast.evaluation.recall.summary import summary, tables
     from slowfast.evaluation.report import require_packages
-    from slowfast.fast import memory_rule
     from slowfast.fast.files import write_text
     from slowfast.world_model import WorldModel
 
@@ -90,8 +88,8 @@ def run(config: Recall) -> int:
     refuse_other_settings(config)
     world = WorldModel.from_pretrained(config.world, config.device)
     walks, turn = walk_rooms(config, world)
-    own = resolve_rule(world, config.memory)
-    rules = {named(own): own, **{name: memory_rule(name) for name in config.rivals}}
+    own = world.memory_rule(config.memory)
+    rules = {named(own): own, **{name: world.memory_rule(name) for name in config.rivals}}
     configs.save(config, config.out / "config.yaml")
     with Bar("answers", unit="part") as bar:
         answered = answer(

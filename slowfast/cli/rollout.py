@@ -36,8 +36,8 @@ class Rollout:
     """Names or indices, with commas between and *n for n times, over and over; a .json or .txt file; or random."""
     frames: int = 500
     """How many frames are dreamed."""
-    memory: Literal["off", "temp_lora"] = "off"
-    """temp_lora learns the video while it is made."""
+    memory: Literal["off", "temp_lora", "retrieval", "hybrid"] = "off"
+    """temp_lora learns the video while it is made, retrieval shows the network earlier frames again, hybrid does both."""
     memory_rule: str | None = None
     """How the memory learns (paper, ancestor); by default as the world says."""
     memory_every: int | None = None
@@ -73,14 +73,14 @@ class Rollout:
         if self.start is not None and self.frames_from is not None:
             raise ValueError("start and frames_from both say where to begin: give one")
         if self.memory == "off" and (self.memory_rule is not None or self.memory_every is not None):
-            raise ValueError("memory_rule and memory_every need memory temp_lora")
+            raise ValueError("memory_rule and memory_every need a memory that is not off")
 
 
 def run(config: Rollout) -> int:
     import numpy as np
     import torch
 
-    from slowfast.dream import Dream, repeated, resolve_rule
+    from slowfast.dream import Dream, repeated
     from slowfast.video import VideoWriter
     from slowfast.world_model import WorldModel
 
@@ -89,8 +89,9 @@ def run(config: Rollout) -> int:
     dream_seed, memory_seed, action_seed = (int(number) for number in random.integers(2**31, size=3))
     actions = repeated(world.action_spec, parse_actions(config, world.action_spec, action_seed), config.frames)
     memory = None
-    if config.memory == "temp_lora":
-        memory = world.new_memory(1, memory_seed, resolve_rule(world, config.memory_rule, config.memory_every))
+    if config.memory != "off":
+        rule = world.memory_rule(config.memory_rule, config.memory_every, config.memory)
+        memory = world.new_memory(1, memory_seed, rule)
     dream = Dream(world, 1, memory, dream_seed, config.steps)
     dream.start(*starting_point(config, world, random))
 

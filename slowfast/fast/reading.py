@@ -33,8 +33,7 @@ def generate(
 ) -> torch.Tensor:
     """As ``slow.generate``, reading the memories of ``episodes`` and writing nothing.
 
-    ``context`` ``[B, P, C, h, w]``, B = k * E', episode-major. The generators are left as one generation without a
-    memory leaves them.
+    ``context`` ``[B, P, C, h, w]``, 1 <= P <= f_p, and ``actions`` ``[B, P + frames]``; B = k * E', episode-major.
     """
     if memory is None:
         return slow.generate(context, actions, frames, generators, steps)
@@ -42,18 +41,39 @@ def generate(
     with memory.attached(episodes):
         if not usable.any():
             return slow.generate(context, actions, frames, generators, steps)
-        before = states(generators)
-        draft = slow.generate(context, actions, frames, generators, steps)
-        count = memory.rule.recalled
-        near = context[:, -max(memory.context - count, 1) :]
-        asked = draft[:, [min(slot, frames - 1) for slot in range(count)]]
-        picks, likeness = likest(asked, near, kept, usable)
-        for generator, state in zip(generators, before, strict=True):
-            generator.set_state(state.clone())
-        led = select_actions(actions, (slice(None), slice(context.shape[1] - near.shape[1], None)))
-        unknown = {name: own.to(context.device) for name, own in slow.null_actions(len(context), count).items()}
-        prefix = torch.cat([_picked(kept, picks).to(context), near], 1)
-        made = slow.generate(prefix, concat_actions([unknown, led]), frames, generators, steps)
+        size, parts = memory.rule.recall_chunk or frames, []
+        for done in range(0, frames, size):
+            count = min(size, frames - done)
+            known = torch.cat([context, *parts], 1)
+            near = known[:, -memory.context :]
+            led = select_actions(actions, (slice(None), slice(known.shape[1] - near.shape[1], known.shape[1] + count)))
+            parts.append(_recalling(slow, memory, kept, usable, near, led, count, generators, steps))
+    return torch.cat(parts, 1)
+
+
+def _recalling(
+    slow: SlowLearner,
+    memory: EpisodicMemory,
+    kept: torch.Tensor,
+    usable: torch.Tensor,
+    context: torch.Tensor,
+    actions: ActionTensors,
+    frames: int,
+    generators: Sequence[torch.Generator],
+    steps: int | None,
+) -> torch.Tensor:
+    """One draft, one look among the ``kept`` frames, one answer."""
+    before, count = states(generators), memory.rule.recalled
+    draft = slow.generate(context, actions, frames, generators, steps)
+    near = context[:, -max(memory.context - count, 1) :]
+    asked = draft[:, [min(slot, frames - 1) for slot in range(count)]]
+    picks, likeness = likest(asked, near, kept, usable)
+    for generator, state in zip(generators, before, strict=True):
+        generator.set_state(state.clone())
+    led = select_actions(actions, (slice(None), slice(context.shape[1] - near.shape[1], None)))
+    unknown = {name: own.to(context.device) for name, own in slow.null_actions(len(context), count).items()}
+    prefix = torch.cat([_picked(kept, picks).to(context), near], 1)
+    made = slow.generate(prefix, concat_actions([unknown, led]), frames, generators, steps)
     ready = likeness.isfinite().all(1)  # an episode that has kept too little gets the draft
     return torch.where(ready[:, None, None, None, None], made, draft)
 

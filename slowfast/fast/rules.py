@@ -41,7 +41,8 @@ class MemoryRule:
     ``training_shift`` of the slow learner (None: as it was trained). ``clip``: bound on the norm of an episode's
     gradient (None: none). ``recalled``: frames that are kept as they are and shown again, that many at a time, in the
     place of older context; the slow learner has to be trained for it (``slow.recalled``). ``bank``: frames that are
-    kept for it. With ``steps`` 0 nothing is learned and kept frames are all there is.
+    kept for it. ``recall_chunk``: new frames that are made with one look among them (None: as many as are asked for;
+    fewer find better frames and take longer). With ``steps`` 0 nothing is learned and kept frames are all there is.
     """
 
     name: str = "paper"
@@ -61,6 +62,7 @@ class MemoryRule:
     weight_decay: float = 0.0
     clip: float | None = None
     recalled: int = 0
+    recall_chunk: int | None = None
     bank: int = 256
 
     def __post_init__(self) -> None:
@@ -68,7 +70,7 @@ class MemoryRule:
         if self.name not in RULES:
             raise ValueError(f"memory rule {self.name!r} is not known; choose one of {', '.join(RULES)}")
         least = {"steps": 0, "dreamed_steps": 0, "rank": 1, "replay": 0, "replay_batch": 1, "every": 1}
-        least |= {"recalled": 0, "bank": 1}
+        least |= {"recalled": 0, "recall_chunk": 1, "bank": 1}
         for field, bound in least.items():
             value = getattr(self, field)
             if value is not None and value < bound:
@@ -125,7 +127,6 @@ RULES: dict[str, Callable[[Windows, Learner, int], Windows]] = {
     "ancestor": ancestor,
     "episodic": episodic,
     "retrieval": ancestor,
-    "hybrid": episodic,
 }
 DEFAULTS: dict[str, dict[str, Any]] = {
     # SlowFast-VGen, appendix D.1: Adam, one step a chunk. Layers and alpha are not stated there.
@@ -135,7 +136,6 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "ancestor": {"steps": 2, "learning_rate": 5e-5, "rank": 64, "epsilon": 1e-7, "clip": 1.0},
     # After WorldMem (arXiv 2504.12369): no weights change, frames that were seen are shown again.
     "retrieval": {"steps": 0, "rank": 1, "recalled": 2},
-    "hybrid": {"recalled": 2},
 }
 
 

@@ -190,9 +190,9 @@ def test_dtype_by_name(tiny_world_folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"memory": "hybrid"}, "not one of 'off', 'temp_lora'"),
+        ({"memory": "lora"}, "not one of 'off', 'temp_lora', 'retrieval', 'hybrid'"),
         ({"observation": "pixels"}, "not one of 'frames', 'latents'"),
-        ({"memory_every": 2}, "memory='temp_lora'"),
+        ({"memory_every": 2}, "memory='off'"),
         ({"memory": "temp_lora", "memory_rule": "episodical"}, "choose one of paper, ancestor"),
         ({"render_mode": "ansi"}, "render_mode"),
         ({"device": "cpu"}, "loaded already"),

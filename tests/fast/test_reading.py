@@ -105,6 +105,23 @@ def test_an_episode_that_kept_too_little_is_as_without(
     assert not torch.allclose(read[0], plain[0])
 
 
+def test_a_chunk_may_be_made_in_pieces_with_a_look_for_each(
+    reader: MaskedVideoDiffusion, new_memory: MakeMemory, frames: Frames
+) -> None:
+    memory = new_memory(2, rule="retrieval", recall_chunk=3)
+    seen, led = frames(2, 12)
+    memory.append(seen, led)
+    context, actions = asked(frames, 2)
+    both, _ = answers(reader, memory, context, actions, CHUNK)
+    generators = [episode_generator(7, row) for row in range(2)]
+    first = select_actions(actions, (slice(None), slice(0, CONTEXT + 3)))
+    one = generate(reader, memory, context, first, 3, generators, 2)
+    on = torch.cat([context, one], 1)[:, -CONTEXT:]
+    second = select_actions(actions, (slice(None), slice(3, CONTEXT + CHUNK)))
+    two = generate(reader, memory, on, second, 1, generators, 2)
+    assert torch.equal(both, torch.cat([one, two], 1))
+
+
 def test_episodes_and_candidates_read_their_own(
     reader: MaskedVideoDiffusion, new_memory: MakeMemory, frames: Frames
 ) -> None:

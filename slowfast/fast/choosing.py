@@ -1,0 +1,42 @@
+"""Which rule a memory follows: a kind of memory, the world's own rule, and what somebody wants of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from slowfast.fast.rules import MemoryRule, memory_rule
+
+MEMORIES = ("off", "temp_lora", "retrieval", "hybrid")
+"""Kinds of memory: none; an adapter that learns (Temp-LoRA); frames that are kept and shown again; both."""
+
+
+def chosen_rule(
+    own: Mapping[str, Any],
+    recalled: int,
+    rule: str | Mapping[str, Any] | MemoryRule | None = None,
+    every: int | None = None,
+    memory: str = "temp_lora",
+) -> MemoryRule:
+    """The world's ``own`` rule with ``rule`` over it: a name, settings (with or without a name), or a whole rule.
+
+    Settings of ``own`` hold as long as the name is the same. ``every``: new frames between two updates. ``memory``: a
+    kind; those that keep frames show ``recalled`` of them, as many as the world's network was trained to read. A kind
+    may stand in place of the rule's name. Raises ValueError for what is not known.
+    """
+    if rule in MEMORIES[1:]:
+        rule, memory = None, str(rule)
+    if memory not in MEMORIES[1:]:
+        raise ValueError(f"memory {memory!r} is not one of {', '.join(map(repr, MEMORIES[1:]))}")
+    if isinstance(rule, MemoryRule):
+        settings: dict[str, Any] = dict(vars(rule))
+    else:
+        name = "retrieval" if memory == "retrieval" else own["name"]
+        given = {"name": rule} if isinstance(rule, str) else dict(rule or {})
+        given = {"name": name, **given}
+        settings = {**(own if given["name"] == own["name"] else {}), **given}
+        if memory != "temp_lora":  # 1 where the network reads none, which a memory will refuse in words
+            settings = {"recalled": max(recalled, 1), **settings}
+    if every is not None:
+        settings["every"] = every
+    return memory_rule(settings.pop("name"), **settings)
