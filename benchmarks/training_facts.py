@@ -30,6 +30,8 @@ RECIPES = {
     "doom-rooms-2": "--init runs/doom-rooms/model --codec runs/doom-rooms-codec-2/model",
     "doom-rooms-codec-3": "--start runs/doom-rooms-codec-2/model",
     "doom-rooms-3": "--init runs/doom-rooms-2/model --codec runs/doom-rooms-codec-3/model",
+    "doom-rooms-4": "--init runs/doom-rooms-3/model --codec runs/doom-rooms-codec-3/model",
+    "doom-rooms-codec-4": "--start runs/doom-rooms-codec-3/model",
 }
 """The recipes that ship, in the order of their runs, with what each takes from those before it."""
 COLLECT = "slowfast collect --env slowfast/DoomRooms-v0 --policy {policy} --split {split} --episodes {episodes} \\\n"

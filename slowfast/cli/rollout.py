@@ -37,7 +37,7 @@ class Rollout:
     frames: int = 500
     """How many frames are dreamed."""
     memory: Literal["off", "temp_lora", "retrieval", "hybrid"] = "off"
-    """temp_lora learns the video while it is made, retrieval shows the network earlier frames again, hybrid does both."""
+    """temp_lora learns the video while it is made, retrieval shows its earlier frames again, hybrid does both."""
     memory_rule: str | None = None
     """How the memory learns (paper, ancestor); by default as the world says."""
     memory_every: int | None = None

@@ -10,6 +10,7 @@ from typing import Any
 import model_card
 import pytest
 import readme_table
+import recall_tables
 import report
 import tables
 
@@ -67,7 +68,7 @@ def test_nothing_is_left_unmeasured() -> None:
             assert (page.parent / image).is_file(), f"{page} shows {image}, which is not there"
 
 
-@pytest.mark.parametrize("name", ["world_quality.json", "revisit.json"])
+@pytest.mark.parametrize("name", ["world_quality.json", "revisit.json", "memory_tuning.json"])
 def test_results_are_of_the_checkpoint_that_ships(name: str) -> None:
     from slowfast.world_model import WorldModel
 
@@ -88,6 +89,47 @@ def test_a_new_result_changes_the_page_and_the_check_says_so(copies: Path, capsy
     assert "(bar: 25 ms) takes 21.3 ms (undisturbed 19.3), 25.1 ms (undisturbed 24.0) by diffusers' own" in text
     assert "the words alone: shuffled" in (copies / "docs/concepts.md").read_text(encoding="utf-8")
     assert readme_table.main(readme_table.Settings(copies, results, check=True)) == 0
+
+
+def test_recall_stands_beside_its_controls_place_by_place() -> None:
+    change = {"value": 0.4, "low": 0.35, "high": 0.45}
+    figures = {"latent": 0.6, "psnr": 18.0, "ssim": 0.5, "feature": 0.4, "right": 0.61}
+    arms = {
+        "no memory": {**figures, "latent": 1.0, "against_none": None},
+        "retrieval": {**figures, "against_none": {"reduction": change}},
+    }
+    place = {"frames": 16.0, "chance": 0.011, "arms": arms}
+    result = {
+        "places": {"in the context": place, "beyond the context": place},
+        "seeds": {"circle": [1, 2, 3]},
+        "seen": {"circle": 16},
+        "split": "test",
+        "extractor": "a network",
+        "teaching": {"circle": {"retrieval": {"seconds": 12.4}}},
+        "machine": {"device": "cpu", "threads": 2},
+    }
+    beyond, everything = recall_tables.recall_beyond(result), recall_tables.recall_all(result)
+    assert "**Beyond the context**, 16 frames in each of 3 worlds (a view picked at random is right in 1.1 %)" in beyond
+    assert "| retrieval | 0.600 | −40 % [−45 %, −35 %] | 18.00 | 0.500 | 0.400 | 61 % |" in beyond
+    assert "In the context" not in beyond
+    assert "In the context" in everything
+    assert "circle: retrieval 12 s" in everything
+
+
+def test_tuning_says_only_what_a_rule_uses() -> None:
+    rule = {"name": "episodic", "steps": 12, "learning_rate": 6e-3, "weight_decay": 1.0, "levels": "sampled"}
+    rows = [
+        {"rule": {**rule, "recalled": 2, "recall_chunk": None}, "own": 0.71, "other": 1.02, "teach_seconds": 30.2},
+        {
+            "rule": {**rule, "steps": 0, "recalled": 2, "recall_chunk": 1},
+            "own": 0.8,
+            "other": 1.0,
+            "teach_seconds": 0.1,
+        },
+    ]
+    text = recall_tables.tuning_table({"rows": rows})
+    assert "| `episodic` | 12 | 0.006 | 1 | sampled | 2 | chunk | 0.710 | 1.020 | 30 |" in text
+    assert "| `episodic` |  |  |  |  | 2 | 1 | 0.800 | 1.000 | 0 |" in text
 
 
 def test_what_stands_outside_the_marks_is_kept() -> None:

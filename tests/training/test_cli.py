@@ -105,10 +105,10 @@ def test_a_trained_world_takes_a_new_action_space(world: Path, tmp_path: Path) -
         assert np.allclose(new.slow.unet.state_dict()[name], tensor, atol=1e-6), name
 
 
-@pytest.mark.parametrize("recipe", [f"doom-rooms{part}{n}" for n in ("", "-2", "-3") for part in ("-codec", "")])
+@pytest.mark.parametrize("recipe", [f"doom-rooms{part}{n}" for n in ("", "-2", "-3", "-4") for part in ("-codec", "")])
 def test_the_large_recipes_run(recipe: str, clips: Path, codec: Path, tmp_path: Path) -> None:
     first = tmp_path / "first"
-    if recipe in ("doom-rooms-2", "doom-rooms-3"):
+    if recipe in ("doom-rooms-2", "doom-rooms-3", "doom-rooms-4"):
         assert run_recipe("doom-rooms", clips, codec, first) == 1
     assert run_recipe(recipe, clips, codec, tmp_path / "run", first / "model") == 1  # two steps do not pass the gate
 
@@ -121,7 +121,7 @@ def run_recipe(recipe: str, clips: Path, codec: Path, run: Path, first: Path | N
         arguments += ["--codec", str(codec / "model"), "--task.validation-windows", "4", "--task.horizon-windows", "2"]
     else:
         arguments += ["--task.validation-frames", "8", "--task.statistics-frames", "8", "--task.pool-frames", "16"]
-    if recipe.endswith(("-2", "-3")):
+    if recipe.endswith(("-2", "-3", "-4")):
         arguments += ["--start", str(codec / "model")] if verb == "codec" else ["--init", str(first)]
     return main(arguments)
 

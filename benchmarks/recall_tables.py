@@ -1,0 +1,71 @@
+"""What ``slowfast recall`` found, as Markdown: views that left the context, beside controls, rivals and the ceiling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from report import NOT_MEASURED, markdown_table
+
+from slowfast.evaluation.recall.places import BEYOND
+from slowfast.evaluation.recall.summary import table
+
+Result = dict[str, Any]
+
+
+def recall_beyond(result: Result | None) -> str:
+    """Views that left the context."""
+    return NOT_MEASURED if result is None else _places(result, [BEYOND])
+
+
+def recall_all(result: Result | None) -> str:
+    """All places, and what teaching took."""
+    if result is None:
+        return NOT_MEASURED
+    walks = [
+        f"{walk}: " + ", ".join(f"{arm} {facts['seconds']:.0f} s" for arm, facts in arms.items())
+        for walk, arms in result["teaching"].items()
+    ]
+    threads = result["machine"]["threads"]
+    return (
+        f"{_places(result, list(result['places']))}\n\nTeaching, all worlds together, {threads} threads; "
+        f"{'; '.join(walks)}."
+    )
+
+
+def tuning_table(result: Result | None) -> str:
+    """What was tried on validation worlds, row by row."""
+    if result is None:
+        return NOT_MEASURED
+    rows = [
+        [
+            f"`{rule['name']}`",
+            *("" if not rule["steps"] else f"{rule[name]:g}" for name in ("steps", "learning_rate", "weight_decay")),
+            "" if not rule["steps"] else rule["levels"],
+            str(rule["recalled"] or ""),
+            str(rule["recall_chunk"] or ("chunk" if rule["recalled"] else "")),
+            f"{row['own']:.3f}",
+            f"{row['other']:.3f}",
+            f"{row['teach_seconds']:.0f}",
+        ]
+        for row in result["rows"]
+        for rule in [row["rule"]]
+    ]
+    header = ["rule", "steps", "learning rate", "decay", "levels", "recalled", "a look for", "own", "another's", "s"]
+    return markdown_table(header, rows)
+
+
+def _places(result: Result, names: Sequence[str]) -> str:
+    worlds = len(next(iter(result["seeds"].values())))
+    parts = []
+    for name in (name for name in names if name in result["places"]):
+        place = result["places"][name]
+        shown = table(place)
+        parts.append(
+            f"**{name[0].upper()}{name[1:]}**, {place['frames']:.0f} frames in each of {worlds} worlds (a view picked "
+            f"at random is right in {100 * place['chance']:.1f} %):\n\n"
+            + markdown_table(list(shown.header), [list(row) for row in shown.rows])
+        )
+    seen = ", ".join(f"*{walk}*: {count} real steps" for walk, count in result["seen"].items())
+    parts.append(f"{worlds} worlds of the {result['split']} seeds; {seen}. Features: {result['extractor']}.")
+    return "\n\n".join(parts)
