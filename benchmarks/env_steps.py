@@ -22,6 +22,7 @@ from report import RESULTS, machine, write_json
 
 from slowfast.envs.dream import DreamEnv
 from slowfast.envs.wrappers import ChunkedActions
+from slowfast.fast.choosing import MEMORIES
 from slowfast.world_model import WorldModel
 
 
@@ -30,7 +31,7 @@ class Settings:
     """``steps``: frames that are timed, after ``warmup`` more; ``threads``: of torch."""
 
     world: str = "doom-rooms"
-    memories: tuple[str, ...] = ("off", "temp_lora")
+    memories: tuple[str, ...] = MEMORIES
     steps: int = 64
     warmup: int = 8
     threads: int = 2

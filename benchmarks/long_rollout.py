@@ -58,7 +58,7 @@ class Settings:
     split: str = "test"
     rule: str = "{}"
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
-    memories: tuple[str, ...] = ("off", "temp_lora")
+    memories: tuple[str, ...] = ("off", "temp_lora", "retrieval")
     episodes: int = 8
     frames: int = 500
     context: int = 4

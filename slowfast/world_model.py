@@ -183,12 +183,12 @@ class WorldModel:
         self,
         rule: str | Mapping[str, Any] | MemoryRule | None = None,
         every: int | None = None,
-        memory: str = "temp_lora",
+        memory: str | None = None,
     ) -> MemoryRule:
         """How a memory of this world learns: its own rule, with ``rule`` over it (a name, settings, or a whole rule).
 
-        ``every``: new frames between two updates. ``memory``: ``temp_lora``, ``retrieval`` or ``hybrid``; a kind may
-        stand in place of the rule's name. Raises ValueError for what is not known.
+        ``every``: new frames between two updates. ``memory``: ``temp_lora``, ``retrieval`` or ``hybrid``, or None for
+        whatever the rule says; a kind may stand in place of its name. Raises ValueError for what is not known.
         """
         return chosen_rule(self.config.memory, self.slow.recalled, rule, every, memory)
 

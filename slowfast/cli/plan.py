@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from slowfast.world_model import WorldModel
 
 FORMAT_VERSION = 1
-AGENTS = ("random", "dream, memory off", "dream, memory temp_lora", "simulator")
+DREAM = "dream, memory "
+AGENTS = ("random", *(DREAM + memory for memory in ("off", "temp_lora", "retrieval", "hybrid")), "simulator")
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,8 @@ class PlanHome:
     """The memory rule: a name and settings over the world's own; empty: the world's own."""
     split: str = "test"
     """Which worlds: validation to choose by, test to report, held_out for textures that were never trained on."""
-    agents: tuple[str, ...] = AGENTS
-    """Whom to compare."""
+    agents: tuple[str, ...] = ("random", "dream, memory off", "dream, memory temp_lora", "simulator")
+    """Whom to compare; a dream's memory is off, temp_lora, retrieval or hybrid."""
     seed: int = 0
     """Of plans, noise, memories and random moves."""
     device: str = "cpu"
@@ -110,5 +111,6 @@ def make_agent(name: str, config: PlanHome, world: WorldModel, real: DoomRoomsEn
     planner = make_planner(config.planner, world.action_spec, **config.settings)
     if name == "simulator":
         return Simulator(world, real, away, planner, config.seed)
-    rule = world.memory_rule(config.memory) if name.endswith("temp_lora") else None
+    memory = name.removeprefix(DREAM)
+    rule = None if memory == "off" else world.memory_rule(config.memory, memory=memory)
     return Dreamer(world, away, planner, rule, config.seed)

@@ -16,17 +16,17 @@ def chosen_rule(
     recalled: int,
     rule: str | Mapping[str, Any] | MemoryRule | None = None,
     every: int | None = None,
-    memory: str = "temp_lora",
+    memory: str | None = None,
 ) -> MemoryRule:
     """The world's ``own`` rule with ``rule`` over it: a name, settings (with or without a name), or a whole rule.
 
     Settings of ``own`` hold as long as the name is the same. ``every``: new frames between two updates. ``memory``: a
-    kind; those that keep frames show ``recalled`` of them, as many as the world's network was trained to read. A kind
-    may stand in place of the rule's name. Raises ValueError for what is not known.
+    kind, or None for whatever the rule says; kinds that keep frames show ``recalled`` of them, as many as the world's
+    network was trained to read. A kind may stand in place of the rule's name. Raises ValueError for what is not known.
     """
     if rule in MEMORIES[1:]:
         rule, memory = None, str(rule)
-    if memory not in MEMORIES[1:]:
+    if memory is not None and memory not in MEMORIES[1:]:
         raise ValueError(f"memory {memory!r} is not one of {', '.join(map(repr, MEMORIES[1:]))}")
     if isinstance(rule, MemoryRule):
         settings: dict[str, Any] = dict(vars(rule))
@@ -34,9 +34,9 @@ def chosen_rule(
         name = "retrieval" if memory == "retrieval" else own["name"]
         given = {"name": rule} if isinstance(rule, str) else dict(rule or {})
         given = {"name": name, **given}
-        settings = {**(own if given["name"] == own["name"] else {}), **given}
-        if memory != "temp_lora":  # 1 where the network reads none, which a memory will refuse in words
-            settings = {"recalled": max(recalled, 1), **settings}
+        shown = 0 if memory == "temp_lora" else max(recalled, 1)  # 1 where the network reads none: refused in words
+        kind = {} if memory is None else {"recalled": shown}
+        settings = {**(own if given["name"] == own["name"] else {}), **kind, **given}
     if every is not None:
         settings["every"] = every
     return memory_rule(settings.pop("name"), **settings)
