@@ -14,13 +14,12 @@ from typing import Any
 import tyro
 from recall_tables import recall_all, recall_beyond, tuning_table
 from report import RESULTS, filled, read_json, write_text
-from tables import long_table, quality_table, revisit_table, routes_table, step_table, update_table
+from tables import long_table, quality_table, routes_table, step_table, update_table
 
 PAGES: dict[str, dict[str, tuple[str, Callable[[dict[str, Any] | None], str]]]] = {
     "README.md": {
         "figures": ("world_quality.json", quality_table),
         "recall": ("recall.json", recall_beyond),
-        "memory": ("revisit.json", revisit_table),
         "long": ("long_rollout.json", long_table),
         "speed": ("env_steps.json", step_table),
         "updates": ("memory_update.json", update_table),
