@@ -111,7 +111,7 @@ def rules(settings: Settings) -> Iterator[MemoryRule]:
         options = {**shared, "weight_decay": decay, "every": every, "steps": steps, "learning_rate": rate}
         options |= {"levels": "trained" if name == "paper" else levels, "rank": rank, "layers": layers}
         rule = memory_rule(name, **kept, **({} if name == "retrieval" else options))
-        if rule not in done:
+        if rule not in done and (rule.steps or rule.recalled):
             done.add(rule)
             yield rule
 

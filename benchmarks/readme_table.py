@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import tyro
-from recall_tables import recall_all, recall_beyond, tuning_table
+from recall_tables import recall_all, recall_beyond
 from report import RESULTS, filled, read_json, write_text
 from tables import long_table, quality_table, routes_table, step_table, update_table
 
@@ -25,7 +25,7 @@ PAGES: dict[str, dict[str, tuple[str, Callable[[dict[str, Any] | None], str]]]] 
         "updates": ("memory_update.json", update_table),
     },
     "docs/concepts.md": {"routes": ("world_quality.json", routes_table)},
-    "docs/memory.md": {"recall": ("recall.json", recall_all), "tuning": ("memory_tuning.json", tuning_table)},
+    "docs/memory.md": {"recall": ("recall.json", recall_all)},
 }
 """The marked parts of each page: the result each is made of, and how."""
 

@@ -33,28 +33,6 @@ def recall_all(result: Result | None) -> str:
     )
 
 
-def tuning_table(result: Result | None) -> str:
-    """What was tried on validation worlds, row by row."""
-    if result is None:
-        return NOT_MEASURED
-    rows = [
-        [
-            f"`{rule['name']}`",
-            *("" if not rule["steps"] else f"{rule[name]:g}" for name in ("steps", "learning_rate", "weight_decay")),
-            "" if not rule["steps"] else rule["levels"],
-            str(rule["recalled"] or ""),
-            str(rule["recall_chunk"] or ("chunk" if rule["recalled"] else "")),
-            f"{row['own']:.3f}",
-            f"{row['other']:.3f}",
-            f"{row['teach_seconds']:.0f}",
-        ]
-        for row in result["rows"]
-        for rule in [row["rule"]]
-    ]
-    header = ["rule", "steps", "learning rate", "decay", "levels", "recalled", "a look for", "own", "another's", "s"]
-    return markdown_table(header, rows)
-
-
 def _places(result: Result, names: Sequence[str]) -> str:
     worlds = len(next(iter(result["seeds"].values())))
     parts = []

@@ -74,7 +74,8 @@ def _recalling(
     unknown = {name: own.to(context.device) for name, own in slow.null_actions(len(context), count).items()}
     prefix = torch.cat([_picked(kept, picks).to(context), near], 1)
     made = slow.generate(prefix, concat_actions([unknown, led]), frames, generators, steps)
-    ready = likeness.isfinite().all(1)  # an episode that has kept too little gets the draft
+    # Where too little is kept, or nothing like the first of the new frames, the draft stands.
+    ready = likeness.isfinite().all(1) & (likeness[:, 0] >= memory.rule.alike)
     return torch.where(ready[:, None, None, None, None], made, draft)
 
 

@@ -35,14 +35,15 @@ class MemoryRule:
     ``alpha``: of the adapter, whose output is scaled by alpha / rank (alpha None: rank). ``layers``: kind of layers
     that are adapted. ``every``: new frames between two updates (None: the world's chunk). ``replay``: earlier windows
     of the episode that are kept beside the newest. ``replay_batch``: windows a step, each drawn from the newest and the
-    kept ones alike. ``levels``: noise levels that are learned: ``trained`` as the slow learner was, ``sampled``:
-    those alone at which sampling will read the memory, or ``start``: the first of these, where what a frame shows is
-    decided from prefix, action and memory alone. ``shift``: where ``trained`` levels are drawn, as
-    ``training_shift`` of the slow learner (None: as it was trained). ``clip``: bound on the norm of an episode's
-    gradient (None: none). ``recalled``: frames that are kept as they are and shown again, that many at a time, in the
-    place of older context; the slow learner has to be trained for it (``slow.recalled``). ``bank``: frames that are
-    kept for it. ``recall_chunk``: new frames that are made with one look among them (None: as many as are asked for;
-    fewer find better frames and take longer). With ``steps`` 0 nothing is learned and kept frames are all there is.
+    kept ones alike. ``levels``: noise levels that are learned: ``trained`` as the slow learner was, ``sampled``: those
+    alone at which sampling will read the memory, or ``start``: the first of these, where what a frame shows is decided
+    from prefix, action and memory alone. ``shift``: where ``trained`` levels are drawn, as ``training_shift`` of the
+    slow learner (None: as it was trained). ``clip``: bound on the norm of an episode's gradient (None: none).
+    ``recalled``: frames that are kept as they are and shown again, that many at a time, in the place of older context;
+    the slow learner has to be trained for it (``slow.recalled``). ``bank``: frames that are kept for it.
+    ``recall_chunk``: new frames that are made with one look among them (None: as many as are asked for; fewer find
+    better frames and take longer). ``alike``: cosine likeness below which no kept frame is shown. With ``steps`` 0
+    nothing is learned and kept frames are all there is.
     """
 
     name: str = "paper"
@@ -62,7 +63,8 @@ class MemoryRule:
     weight_decay: float = 0.0
     clip: float | None = None
     recalled: int = 0
-    recall_chunk: int | None = None
+    recall_chunk: int | None = 1
+    alike: float = 0.45
     bank: int = 256
 
     def __post_init__(self) -> None:
@@ -75,6 +77,8 @@ class MemoryRule:
             value = getattr(self, field)
             if value is not None and value < bound:
                 raise ValueError(f"memory rule {self.name!r}: {field} is at least {bound}, got {value}")
+        if not -1 <= self.alike <= 1:
+            raise ValueError(f"memory rule {self.name!r}: alike is a cosine, from -1 to 1, got {self.alike}")
         if self.levels not in LEVELS:
             raise ValueError(f"memory rule {self.name!r}: levels are {', '.join(LEVELS)}, got {self.levels!r}")
         if self.shift is not None and (self.shift <= 0 or self.levels != "trained"):

@@ -68,7 +68,7 @@ def test_nothing_is_left_unmeasured() -> None:
             assert (page.parent / image).is_file(), f"{page} shows {image}, which is not there"
 
 
-@pytest.mark.parametrize("name", ["world_quality.json", "revisit.json", "memory_tuning.json"])
+@pytest.mark.parametrize("name", ["world_quality.json", "revisit.json"])
 def test_results_are_of_the_checkpoint_that_ships(name: str) -> None:
     from slowfast.world_model import WorldModel
 
@@ -114,22 +114,6 @@ def test_recall_stands_beside_its_controls_place_by_place() -> None:
     assert "In the context" not in beyond
     assert "In the context" in everything
     assert "circle: retrieval 12 s" in everything
-
-
-def test_tuning_says_only_what_a_rule_uses() -> None:
-    rule = {"name": "episodic", "steps": 12, "learning_rate": 6e-3, "weight_decay": 1.0, "levels": "sampled"}
-    rows = [
-        {"rule": {**rule, "recalled": 2, "recall_chunk": None}, "own": 0.71, "other": 1.02, "teach_seconds": 30.2},
-        {
-            "rule": {**rule, "steps": 0, "recalled": 2, "recall_chunk": 1},
-            "own": 0.8,
-            "other": 1.0,
-            "teach_seconds": 0.1,
-        },
-    ]
-    text = recall_tables.tuning_table({"rows": rows})
-    assert "| `episodic` | 12 | 0.006 | 1 | sampled | 2 | chunk | 0.710 | 1.020 | 30 |" in text
-    assert "| `episodic` |  |  |  |  | 2 | 1 | 0.800 | 1.000 | 0 |" in text
 
 
 def test_what_stands_outside_the_marks_is_kept() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -23,6 +24,10 @@ def reader(slow: MaskedVideoDiffusion) -> MaskedVideoDiffusion:
     slow.config = replace(config, recalled=2)
     yield slow
     slow.config = config
+
+
+ANY: dict[str, Any] = {"alike": -1.0, "recall_chunk": None}
+"""One look for a whole chunk, and whatever is likest: random frames are like nothing."""
 
 
 def asked(frames: Frames, episodes: int, each: int = 1, start: int = 50) -> tuple:
@@ -55,7 +60,7 @@ def test_without_frames_nothing_is_read(
 def test_kept_frames_take_the_place_of_older_context(
     reader: MaskedVideoDiffusion, new_memory: MakeMemory, frames: Frames, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    memory = new_memory(2, rule="retrieval")
+    memory = new_memory(2, rule="retrieval", **ANY)
     seen, led = frames(2, 12)
     memory.append(seen, led)
     context, actions = asked(frames, 2)
@@ -94,7 +99,7 @@ def test_kept_frames_take_the_place_of_older_context(
 def test_an_episode_that_kept_too_little_is_as_without(
     reader: MaskedVideoDiffusion, new_memory: MakeMemory, frames: Frames
 ) -> None:
-    memory = new_memory(2, rule="retrieval")
+    memory = new_memory(2, rule="retrieval", **ANY)
     seen, led = frames(2, 12)
     memory.append(seen, led)
     memory.reset([1])
@@ -105,10 +110,22 @@ def test_an_episode_that_kept_too_little_is_as_without(
     assert not torch.allclose(read[0], plain[0])
 
 
+def test_what_looks_like_nothing_is_not_asked_for(
+    reader: MaskedVideoDiffusion, new_memory: MakeMemory, frames: Frames
+) -> None:
+    memory = new_memory(2, rule="retrieval", alike=1.0, recall_chunk=None)
+    memory.append(*frames(2, 12))
+    context, actions = asked(frames, 2)
+    plain, noise = answers(reader, None, context, actions)
+    read, drawn = answers(reader, memory, context, actions)
+    assert torch.equal(read, plain)
+    assert torch.equal(noise, drawn)
+
+
 def test_a_chunk_may_be_made_in_pieces_with_a_look_for_each(
     reader: MaskedVideoDiffusion, new_memory: MakeMemory, frames: Frames
 ) -> None:
-    memory = new_memory(2, rule="retrieval", recall_chunk=3)
+    memory = new_memory(2, rule="retrieval", alike=-1.0, recall_chunk=3)
     seen, led = frames(2, 12)
     memory.append(seen, led)
     context, actions = asked(frames, 2)
@@ -125,7 +142,7 @@ def test_a_chunk_may_be_made_in_pieces_with_a_look_for_each(
 def test_episodes_and_candidates_read_their_own(
     reader: MaskedVideoDiffusion, new_memory: MakeMemory, frames: Frames
 ) -> None:
-    both = new_memory(2, rule="hybrid", steps=1)
+    both = new_memory(2, rule="episodic", steps=1, recalled=2, **ANY)
     seen, led = frames(2, 9)
     both.append(seen, led)
     context, actions = asked(frames, 2, each=3)
@@ -140,7 +157,7 @@ def test_episodes_and_candidates_read_their_own(
 def test_a_snapshot_brings_kept_frames_back(
     reader: MaskedVideoDiffusion, new_memory: MakeMemory, frames: Frames, tmp_path: Path
 ) -> None:
-    memory = new_memory(2, rule="retrieval")
+    memory = new_memory(2, rule="retrieval", **ANY)
     seen, led = frames(2, 12)
     memory.append(seen[:, :8], select_actions(led, (slice(None), slice(0, 8))))
     context, actions = asked(frames, 2)
@@ -150,7 +167,7 @@ def test_a_snapshot_brings_kept_frames_back(
     memory.append(seen[:, 8:], select_actions(led, (slice(None), slice(8, 12))))
     memory.restore(moment)
     assert torch.equal(answers(reader, memory, context, actions)[0], then)
-    other = new_memory(2, rule="retrieval")
+    other = new_memory(2, rule="retrieval", **ANY)
     other.load_state(tmp_path)
     assert torch.equal(answers(reader, other, context, actions)[0], then)
 
