@@ -41,7 +41,8 @@ def generate(
     with memory.attached(episodes):
         if not usable.any():
             return slow.generate(context, actions, frames, generators, steps)
-        size, parts = memory.rule.recall_chunk or frames, []
+        size = memory.rule.recall_chunk or frames
+        parts: list[torch.Tensor] = []
         for done in range(0, frames, size):
             count = min(size, frames - done)
             known = torch.cat([context, *parts], 1)
