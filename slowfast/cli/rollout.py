@@ -73,7 +73,7 @@ class Rollout:
         if self.start is not None and self.frames_from is not None:
             raise ValueError("start and frames_from both say where to begin: give one")
         if self.memory == "off" and (self.memory_rule is not None or self.memory_every is not None):
-            raise ValueError("memory_rule and memory_every need a memory that is not off")
+            raise ValueError("memory_rule and memory_every need a memory")
 
 
 def run(config: Rollout) -> int:

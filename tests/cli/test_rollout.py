@@ -90,7 +90,7 @@ def test_begins_at_the_end_of_an_episode_and_learns_it(
         (["--start", "8"], "start is 0..7"),
         (["--frames", "0"], "frames has to be at least 1"),
         (["--chunk", "9"], "1 to 4 frames"),
-        (["--memory-every", "2"], "need a memory that is not off"),
+        (["--memory-every", "2"], "need a memory"),
         (["--frames-from", "missing.png"], "missing.png"),
         (["--start", "1", "--frames-from", "missing.png"], "give one"),
     ],

@@ -46,13 +46,13 @@ def test_a_world_that_was_not_trained_for_it_refuses(new_memory: MakeMemory) -> 
         new_memory(rule="retrieval")
 
 
-@pytest.mark.parametrize("rule", ["retrieval", "hybrid"])
+@pytest.mark.parametrize("rule", ["retrieval", "episodic"])
 def test_without_frames_nothing_is_read(
     reader: MaskedVideoDiffusion, new_memory: MakeMemory, frames: Frames, rule: str
 ) -> None:
     context, actions = asked(frames, 2)
     plain, noise = answers(reader, None, context, actions)
-    read, drawn = answers(reader, new_memory(2, rule=rule), context, actions)
+    read, drawn = answers(reader, new_memory(2, rule=rule, recalled=2), context, actions)
     torch.testing.assert_close(read, plain)
     assert torch.equal(noise, drawn)
 

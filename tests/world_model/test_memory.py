@@ -79,7 +79,7 @@ def test_the_memorys_rule_is_the_worlds_own_unless_named(world: WorldModel) -> N
     assert world.new_memory(rule="ancestor").rule == world.new_memory().rule
     assert world.new_memory(rule="paper").rule.name == "paper"
     rule = replace(world.new_memory().rule, rank=1)
-    assert world.new_memory(rule=rule).rule is rule
+    assert world.new_memory(rule=rule).rule == rule
 
 
 def test_compiled_code_sees_memories_come_and_go(tmp_path: Path) -> None:
