@@ -41,7 +41,7 @@ def set_global_state(tensors: dict[str, torch.Tensor], rest: dict[str, Any]) -> 
     version, words, gauss = rest["python"]
     random.setstate((version, tuple(words), gauss))
     name, keys, position, has_gauss, cached = rest["numpy"]
-    np.random.set_state((name, np.asarray(keys, np.uint32), position, has_gauss, cached))  # noqa: NPY002
+    np.random.set_state((name, np.asarray(keys, np.uint32), position, has_gauss, cached))  # noqa: NPY002 - as above
     torch.set_rng_state(tensors["torch"])
     for index in range(torch.cuda.device_count()):
         if f"cuda.{index}" in tensors:

@@ -95,7 +95,7 @@ class SlowTask:
 
     def validate(self, step: int, folder: Path) -> dict[str, float]:
         """Loss, one chunk beside its baseline and ceiling, action effects by route, long dreams, and sheets."""
-        self.world.codec.to(self.world.device)  # type: ignore[attr-defined]
+        self.world.codec.to(self.world.device)  # type: ignore[attr-defined]  # codecs are modules
         results: dict[str, float] = {}
         for name, truth in self.truth.items():
             results[f"{name}loss"] = self._held_out_loss(truth)
