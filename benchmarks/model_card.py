@@ -25,7 +25,8 @@ from tables import long_table, quality_table, revisit_table
 from training_facts import training_facts, training_text
 
 from slowfast.envs.doom_rooms.splits import split_env_kwargs, world_seeds
-from slowfast.world_model import WorldModel, find_world
+from slowfast.world_folder import find_world
+from slowfast.world_model import WorldModel
 
 TURNS = 6
 SIDES = {"left": 0, "right": 1}

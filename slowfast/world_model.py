@@ -6,10 +6,7 @@ It composes; the mathematics is in its parts. Frames are ``uint8 [T, H, W, 3]`` 
 from __future__ import annotations
 
 import hashlib
-import importlib.resources
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,36 +19,15 @@ from slowfast.actions import ActionSpec, Columns
 from slowfast.codecs import Codec, load_codec
 from slowfast.fast import EpisodicMemory, MemoryRule
 from slowfast.fast.choosing import chosen_rule
-from slowfast.fast.files import write_text
 from slowfast.fast.generators import episode_generator
 from slowfast.fast.reading import generate
 from slowfast.slow import load_slow_learner
 from slowfast.slow.windows import ActionTensors, concat_actions, select_actions
 from slowfast.starts import Starts
+from slowfast.world_folder import CONFIG, WorldConfig, find_world, read_config, write_config
 
 if TYPE_CHECKING:
     from slowfast.slow.masked_diffusion import MaskedVideoDiffusion
-
-FORMAT_VERSION = 1
-
-
-@dataclass(frozen=True)
-class WorldConfig:
-    """What a world folder's ``world.json`` holds.
-
-    ``frame_size``: (height, width); ``fps``: frames a second, or None if time has no unit; ``context``: f_p, the frames
-    a dream looks back on; ``chunk``: f_g, the most frames it makes at once; ``memory``: the default
-    :class:`~slowfast.fast.MemoryRule` as a mapping with ``name``; ``environment``: the real world it was trained on
-    (``id`` and ``kwargs`` for ``gymnasium.make``), if any.
-    """
-
-    name: str
-    frame_size: tuple[int, int]
-    context: int = 4
-    chunk: int = 4
-    fps: float | None = None
-    memory: dict[str, Any] = field(default_factory=lambda: {"name": "paper"})
-    environment: dict[str, Any] | None = None
 
 
 class WorldModel:
@@ -78,15 +54,11 @@ class WorldModel:
         there is no such world, ValueError when the folder is of a newer format.
         """
         folder = find_world(name_or_folder)
-        description = json.loads((folder / "world.json").read_text())
-        version = description.pop("format_version", None)
-        if version != FORMAT_VERSION:
-            raise ValueError(f"{folder / 'world.json'}: format_version {version}, this release reads {FORMAT_VERSION}")
-        description["frame_size"] = tuple(description["frame_size"])
+        config = read_config(folder)
         codec, slow = load_codec(folder / "vae"), load_slow_learner(folder)
         for part in (codec, slow):
             _placed(part, device, dtype)
-        world = cls(WorldConfig(**description), codec, slow, folder)  # type: ignore[arg-type]
+        world = cls(config, codec, slow, folder)  # type: ignore[arg-type]  # one class so far
         if compile:
             # A memory hooks layers after compilation, so the compiled code has to look at hooks on every call.
             torch._dynamo.config.skip_nnmodule_hook_guards = False
@@ -122,13 +94,12 @@ class WorldModel:
         """Writes ``vae/``, ``unet/``, ``scheduler/``, ``action_encoder/``, and last ``world.json``."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "world.json").unlink(missing_ok=True)
+        (folder / CONFIG).unlink(missing_ok=True)
         self.codec.save_pretrained(folder / "vae", dtype)
         self.slow.save_pretrained(folder, dtype)
         if self.folder and self.folder != folder and (self.folder / "starts.safetensors").is_file():
             self.starts.save(folder / "starts.safetensors")
-        description = {"format_version": FORMAT_VERSION, **asdict(self.config)}
-        write_text(folder / "world.json", json.dumps(description, indent=2) + "\n")
+        write_config(folder, self.config)
 
     @cached_property
     def base_hash(self) -> str:
@@ -296,15 +267,3 @@ class WorldModel:
 def _placed(part: object, device: torch.device | str, dtype: torch.dtype) -> None:
     assert isinstance(part, torch.nn.Module)
     part.to(device=device, dtype=dtype).requires_grad_(False).eval()
-
-
-def find_world(name_or_folder: str | Path) -> Path:
-    """The folder of a shipped world or of a path. Raises FileNotFoundError that names the worlds there are."""
-    shipped = Path(str(importlib.resources.files("slowfast"))) / "checkpoints"
-    for folder in (shipped / str(name_or_folder), Path(name_or_folder)):
-        if (folder / "world.json").is_file():
-            return folder
-    names = sorted(path.parent.name for path in shipped.glob("*/world.json"))
-    raise FileNotFoundError(
-        f"no world {str(name_or_folder)!r}: neither shipped ({', '.join(names) or 'none'}) nor a folder with world.json"
-    )

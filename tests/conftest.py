@@ -21,7 +21,8 @@ def build_world(
     from slowfast.codecs.image_vae import ImageVAE, ImageVAEConfig
     from slowfast.slow.build import SchedulerConfig, UNetConfig, create
     from slowfast.slow.masked_diffusion import MaskedDiffusionConfig
-    from slowfast.world_model import WorldConfig, WorldModel
+    from slowfast.world_folder import WorldConfig
+    from slowfast.world_model import WorldModel
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -19,6 +19,7 @@ from slowfast.fast.adapters import AdapterLayout, alone, attached, is_attached
 from slowfast.fast.arguments import Episodes, check_frames, episode_index
 from slowfast.fast.bank import Bank
 from slowfast.fast.learning import learn
+from slowfast.fast.memory_state import MemoryState
 from slowfast.fast.merging import MergedWeights
 from slowfast.fast.optimiser import AdamState
 from slowfast.fast.replay import Replay, Stream
@@ -29,24 +30,6 @@ if TYPE_CHECKING:
 
 # A tensor that was made in inference mode could never take part in a later update.
 _outside_inference = torch.inference_mode(False)
-
-
-@dataclass(frozen=True)
-class MemoryState:
-    """All that a memory is at one moment. Its tensors are never written in place: a snapshot shares them.
-
-    ``rows`` ``float32 [E, P]`` and ``adam``: the adapters and their optimiser; ``stream``, ``replay``: frames (None
-    before the first); ``bank``: frames that are shown again (None: the rule keeps none, or none came yet); ``lives``
-    ``int64 [E]``: resets so far; ``random`` ``uint8 [E, n]``: the generators' states.
-    """
-
-    rows: torch.Tensor
-    adam: AdamState
-    stream: Stream | None
-    replay: Replay | None
-    bank: Bank | None
-    lives: torch.Tensor
-    random: torch.Tensor
 
 
 class EpisodicMemory:
@@ -212,8 +195,7 @@ class EpisodicMemory:
             known = (self.seed, episode, int(lives[episode])) if seeds is None else (int(seeds[row]), 0, 1)
             self._generators[episode] = random.episode_generator(*known)
         rows = self.layout.fresh([self._generators[episode] for episode in index.tolist()]).to(self._device)
-        self._state = replace(self._written(index, rows, AdamState.fresh(rows)), lives=lives)
-        self._forget(index)
+        self._state = replace(self._state.written(index, rows, AdamState.fresh(rows)).forgetful(index), lives=lives)
 
     # --- keeping -------------------------------------------------------------------------------------------------
 
@@ -250,8 +232,7 @@ class EpisodicMemory:
 
         index = self._index([episode])
         row = load_adapter(folder, self.layout, self.base_hash).to(self._device)[None]
-        self._state = self._written(index, row, AdamState.fresh(row))
-        self._forget(index)
+        self._state = self._state.written(index, row, AdamState.fresh(row)).forgetful(index)
 
     def save_state(self, folder: str | Path) -> None:
         """Writes everything: adapters, optimiser, frames, generators. After :meth:`load_state` the same bits follow."""
@@ -304,24 +285,5 @@ class EpisodicMemory:
         whole = newest.latents.shape[1] == self.context + self.chunk
         if whole:  # shorter windows lie within the first whole one, but for one frame
             replay = replay.offer(index, newest, generators)
-        self._state = replace(self._written(index, new.rows, new.adam), replay=replay)
+        self._state = replace(self._state.written(index, new.rows, new.adam), replay=replay)
         return torch.stack([new.loss_first, new.loss_last])
-
-    def _written(self, index: torch.Tensor, rows: torch.Tensor, adam: AdamState) -> MemoryState:
-        """The state with rows and optimiser of the episodes ``index`` exchanged."""
-        where, old = index.to(self._device), self._state.adam
-        merged = AdamState(
-            old.first.index_copy(0, where, adam.first),
-            old.second.index_copy(0, where, adam.second),
-            old.steps.index_copy(0, index, adam.steps),
-        )
-        return replace(self._state, rows=self._state.rows.index_copy(0, where, rows), adam=merged)
-
-    def _forget(self, index: torch.Tensor) -> None:
-        state = self._state
-        self._state = replace(
-            state,
-            stream=state.stream and state.stream.cut(index),
-            replay=state.replay and state.replay.forget(index),
-            bank=state.bank and state.bank.forget(index),
-        )

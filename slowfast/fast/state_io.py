@@ -16,7 +16,7 @@ import torch
 
 from slowfast.fast.bank import Bank
 from slowfast.fast.files import read_tensors, write_tensors, write_text
-from slowfast.fast.memory import MemoryState
+from slowfast.fast.memory_state import MemoryState
 from slowfast.fast.optimiser import AdamState
 from slowfast.fast.replay import Replay, Stream
 

@@ -13,7 +13,8 @@ from slowfast.codecs import Codec, load_codec
 from slowfast.datasets.sources import EpisodeSource
 from slowfast.slow.build import SchedulerConfig, UNetConfig, create, with_actions
 from slowfast.slow.masked_diffusion import MaskedDiffusionConfig
-from slowfast.world_model import WorldConfig, WorldModel
+from slowfast.world_folder import WorldConfig
+from slowfast.world_model import WorldModel
 
 Phrases = Mapping[str, Sequence[str]]
 

@@ -14,7 +14,7 @@ import recall_tables
 import report
 import tables
 
-from slowfast.world_model import find_world
+from slowfast.world_folder import find_world
 
 ROOT = Path(__file__).parents[2]
 CARD = ROOT / "slowfast/checkpoints/doom-rooms/README.md"

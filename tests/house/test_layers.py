@@ -26,6 +26,7 @@ LAYERS = {
     "codecs": 1,
     "fast": 1,
     "slow": 1,
+    "world_folder": 2,
     "world_model": 2,
     "dream": 2,
     "dream_state": 2,

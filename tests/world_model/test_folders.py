@@ -15,7 +15,7 @@ from toy_world import ROOMS, SIZE, clip
 
 from slowfast import WorldModel
 from slowfast.starts import Starts
-from slowfast.world_model import FORMAT_VERSION
+from slowfast.world_folder import FORMAT_VERSION
 
 
 def test_a_saved_world_dreams_the_same(world: WorldModel, tmp_path: Path) -> None:

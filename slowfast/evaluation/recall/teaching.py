@@ -12,7 +12,7 @@ import torch
 from slowfast.fast import EpisodicMemory
 from slowfast.fast.bank import Bank
 from slowfast.fast.generators import episode_generator
-from slowfast.fast.memory import MemoryState
+from slowfast.fast.memory_state import MemoryState
 from slowfast.slow.windows import ActionTensors, select_actions
 
 Progress = Callable[..., None]

@@ -12,7 +12,8 @@ from slowfast.envs.doom_rooms.env import action_spec
 from slowfast.slow.build import SchedulerConfig, UNetConfig, create
 from slowfast.slow.masked_diffusion import MaskedDiffusionConfig
 from slowfast.starts import Starts
-from slowfast.world_model import WorldConfig, WorldModel
+from slowfast.world_folder import WorldConfig
+from slowfast.world_model import WorldModel
 
 
 def build(folder: Path, side: int = 64, starts: int = 4) -> Path:

@@ -10,7 +10,7 @@ from slowfast.actions import ActionSpec, Continuous, Discrete, Language
 from slowfast.codecs.image_vae import ImageVAE, ImageVAEConfig
 from slowfast.slow.build import SchedulerConfig, UNetConfig, create
 from slowfast.slow.masked_diffusion import MaskedDiffusionConfig
-from slowfast.world_model import WorldConfig
+from slowfast.world_folder import WorldConfig
 
 MOVES = ("turn left", "turn right", "forward")
 ROOMS = ActionSpec((Discrete("move", MOVES), Language("text", describes="move")))

@@ -1,0 +1,48 @@
+"""What a memory of E episodes is at one moment, as a value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+
+from slowfast.fast.bank import Bank
+from slowfast.fast.optimiser import AdamState
+from slowfast.fast.replay import Replay, Stream
+
+
+@dataclass(frozen=True)
+class MemoryState:
+    """All that a memory is at one moment. Its tensors are never written in place: a snapshot shares them.
+
+    ``rows`` ``float32 [E, P]`` and ``adam``: the adapters and their optimiser; ``stream``, ``replay``: frames (None
+    before the first); ``bank``: frames that are shown again (None: the rule keeps none, or none came yet); ``lives``
+    ``int64 [E]``: resets so far; ``random`` ``uint8 [E, n]``: the generators' states.
+    """
+
+    rows: torch.Tensor
+    adam: AdamState
+    stream: Stream | None
+    replay: Replay | None
+    bank: Bank | None
+    lives: torch.Tensor
+    random: torch.Tensor
+
+    def written(self, index: torch.Tensor, rows: torch.Tensor, adam: AdamState) -> MemoryState:
+        """With rows and optimiser of the episodes ``index`` ``int64 [E']`` exchanged."""
+        where, old = index.to(self.rows.device), self.adam
+        merged = AdamState(
+            old.first.index_copy(0, where, adam.first),
+            old.second.index_copy(0, where, adam.second),
+            old.steps.index_copy(0, index, adam.steps),
+        )
+        return replace(self, rows=self.rows.index_copy(0, where, rows), adam=merged)
+
+    def forgetful(self, index: torch.Tensor) -> MemoryState:
+        """Without any frame of the episodes ``index``."""
+        return replace(
+            self,
+            stream=self.stream and self.stream.cut(index),
+            replay=self.replay and self.replay.forget(index),
+            bank=self.bank and self.bank.forget(index),
+        )
