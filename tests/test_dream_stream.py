@@ -220,7 +220,10 @@ def test_kinds_of_memory_are_rules_of_the_world(tiny_world: WorldModel) -> None:
     assert hybrid == replace(own, recalled=1) == tiny_world.memory_rule(memory="hybrid")
     assert (kept.name, kept.steps, kept.recalled) == ("retrieval", 0, 1)
     assert tiny_world.memory_rule({"bank": 9}, memory="retrieval") == replace(kept, bank=9)
-    assert tiny_world.memory_rule({"recalled": 0}, memory="hybrid") == own == tiny_world.memory_rule("temp_lora")
+    assert tiny_world.memory_rule("temp_lora") == own
+    for rule, memory in (({"recalled": 0}, "hybrid"), (own, "hybrid"), ("paper", "retrieval"), (hybrid, "temp_lora")):
+        with pytest.raises(ValueError, match=f"memory='{memory}' with a rule of kind"):
+            tiny_world.memory_rule(rule, memory=memory)
     with pytest.raises(ValueError, match="'forever' is not one of 'temp_lora', 'retrieval', 'hybrid'"):
         tiny_world.memory_rule(memory="forever")
     with pytest.raises(ValueError, match="this world reads 0"):

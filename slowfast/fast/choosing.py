@@ -22,9 +22,10 @@ def chosen_rule(
 
     Settings of ``own`` hold as long as the name is the same. ``every``: new frames between two updates. ``memory``: a
     kind, or None for whatever the rule says; kinds that keep frames show ``recalled`` of them, as many as the world's
-    network was trained to read. A kind may stand in place of the rule's name. Raises ValueError for what is not known.
+    network was trained to read. A kind may stand in place of the rule's name. Raises ValueError for what is not known,
+    and for a rule that is of another kind than ``memory`` asks for.
     """
-    if rule in MEMORIES[1:]:
+    if memory is None and rule in MEMORIES[1:]:
         rule, memory = None, str(rule)
     if memory is not None and memory not in MEMORIES[1:]:
         raise ValueError(f"memory {memory!r} is not one of {', '.join(map(repr, MEMORIES[1:]))}")
@@ -39,4 +40,14 @@ def chosen_rule(
         settings = {**(own if given["name"] == own["name"] else {}), **kind, **given}
     if every is not None:
         settings["every"] = every
-    return memory_rule(settings.pop("name"), **settings)
+    chosen = memory_rule(settings.pop("name"), **settings)
+    if memory is not None and kind_of(chosen) != memory:
+        raise ValueError(f"memory={memory!r} with a rule of kind {kind_of(chosen)!r}: {chosen}; choose one of the two")
+    return chosen
+
+
+def kind_of(rule: MemoryRule) -> str:
+    """Which of :data:`MEMORIES` a rule makes."""
+    if not rule.recalled:
+        return "temp_lora" if rule.steps else "off"
+    return "hybrid" if rule.steps else "retrieval"
