@@ -130,7 +130,7 @@ RULES: dict[str, Callable[[Windows, Learner, int], Windows]] = {
     "paper": paper,
     "ancestor": ancestor,
     "episodic": episodic,
-    "retrieval": ancestor,
+    "retrieval": ancestor,  # by default in no step at all
 }
 DEFAULTS: dict[str, dict[str, Any]] = {
     # SlowFast-VGen, appendix D.1: Adam, one step a chunk. Layers and alpha are not stated there.

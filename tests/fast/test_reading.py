@@ -35,7 +35,7 @@ def asked(frames: Frames, episodes: int, each: int = 1, start: int = 50) -> tupl
     return latents[:, :CONTEXT], actions
 
 
-def answers(slow: MaskedVideoDiffusion, memory: EpisodicMemory | None, context, actions, count: int = CHUNK):  # type: ignore[no-untyped-def]
+def answers(slow: MaskedVideoDiffusion, memory: EpisodicMemory | None, context, actions, count: int = CHUNK):
     generators = [episode_generator(7, row) for row in range(len(context))]
     led = select_actions(actions, (slice(None), slice(0, context.shape[1] + count)))
     return generate(slow, memory, context, led, count, generators, 2), states(generators)
@@ -68,7 +68,7 @@ def test_kept_frames_take_the_place_of_older_context(
     shown = []
     original = type(reader).generate
 
-    def spy(self, given, with_actions, *rest):  # type: ignore[no-untyped-def]
+    def spy(self, given, with_actions, *rest):
         shown.append((given, with_actions))
         return original(self, given, with_actions, *rest)
 

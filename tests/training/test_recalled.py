@@ -10,8 +10,7 @@ import pytest
 
 from slowfast.training.recalled import with_recalled
 from slowfast.training.slow_config import SlowTaskConfig
-from tests.training.conftest import SPEC
-from tests.training.test_slow_task import Setting, setting, task_of  # noqa: F401 - a fixture
+from tests.training.conftest import SPEC, Setting, task_of
 
 
 class Panoramas:
@@ -79,9 +78,9 @@ def test_a_prefix_that_is_too_short_is_refused() -> None:
         SlowTaskConfig(recalled=0.5, recalled_frames=4)
 
 
-def test_a_share_of_the_batches_is_like_that_and_the_world_says_so(setting: Setting) -> None:  # noqa: F811
+def test_a_share_of_the_batches_is_like_that_and_the_world_says_so(setting: Setting) -> None:
     world = setting[0]
-    config = world.slow.config  # type: ignore[attr-defined]
+    config = world.slow.config
     try:
         task = task_of(setting, recalled=0.5, recalled_frames=1, own_prefix=1.0)
         again = task_of(setting, recalled=0.5, recalled_frames=1, own_prefix=1.0)
@@ -99,4 +98,4 @@ def test_a_share_of_the_batches_is_like_that_and_the_world_says_so(setting: Sett
             assert (own.latents[:, :kept] == batch.latents[:, :kept]).all(), "recalled frames are never the model's own"
         assert {(3, True), (3, False)} <= kinds
     finally:
-        world.slow.config = replace(config, recalled=0)  # type: ignore[attr-defined]
+        world.slow.config = replace(config, recalled=0)

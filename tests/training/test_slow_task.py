@@ -7,50 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from slowfast.codecs.image_vae import ImageVAE, ImageVAEConfig
-from slowfast.slow.build import SchedulerConfig, UNetConfig
-from slowfast.slow.masked_diffusion import MaskedDiffusionConfig
-from slowfast.training.latents import latents_of
-from slowfast.training.slow_config import SlowTaskConfig
-from slowfast.training.slow_task import SlowTask
-from slowfast.training.slow_world import new_world, world_config
-from slowfast.training.splits import Splits, open_splits
 from slowfast.world_model import WorldModel
-
-CONFIG = SlowTaskConfig(
-    batch_size=4,
-    shapes=((3, 1, 1.0), (0, 4, 1.0), (1, 2, 1.0)),
-    validation_windows=6,
-    validation_shape=(2, 2),
-    horizon=4,
-    horizon_windows=2,
-    swap={"turn left": "turn right", "turn right": "turn left"},
-)
-Setting = tuple[WorldModel, Splits, Path]
-
-
-@pytest.fixture(scope="module")
-def setting(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Setting:
-    folder = tmp_path_factory.mktemp("setting")
-    torch.manual_seed(0)
-    ImageVAE.create(ImageVAEConfig(latent_channels=4, widths=(8, 8, 8), norm_groups=4)).save_pretrained(
-        folder / "codec"
-    )
-    splits = open_splits(clips, 4)
-    parts = (
-        UNetConfig(widths=(16, 16), head_size=8, norm_groups=4, text_width=8),
-        SchedulerConfig(),
-        MaskedDiffusionConfig(window=4, steps=2),
-    )
-    settings = world_config(splits.validation, "ring", 2, 2, {"name": "paper"})
-    world = new_world(settings, splits.validation, folder / "codec", parts, {}, seed=0)
-    return world, splits, folder / "latents"
-
-
-def task_of(setting: Setting, **changes: object) -> SlowTask:
-    world, splits, folder = setting
-    config = SlowTaskConfig(**{**CONFIG.__dict__, **changes})  # type: ignore[arg-type]
-    return SlowTask(world, config, latents_of(splits.train, world.codec, folder), dict(splits.measured), seed=5)
+from tests.training.conftest import Setting, task_of
 
 
 def test_batches_and_losses_are_functions_of_the_index(setting: Setting) -> None:
