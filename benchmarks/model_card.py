@@ -1,7 +1,8 @@
 """Fills the model card of a world: its figures, its training facts, and the picture of left and right.
 
     python benchmarks/world_quality.py --world doom-rooms
-    python benchmarks/model_card.py --world doom-rooms --codec-run runs/doom-rooms-codec --slow-run runs/doom-rooms
+    python benchmarks/model_card.py --world doom-rooms --codec-run runs/doom-rooms-codec-4 \\
+        --slow-run runs/doom-rooms-5 --odometry-run runs/doom-rooms-odometry
 
 The card is ``README.md`` in the world's folder, with parts between markers (``benchmarks/report.py``); ``--check`` only
 says whether they are what the results say. Facts of the training runs are read once and kept in
@@ -40,6 +41,7 @@ class Settings:
     world: str = "doom-rooms"
     codec_run: Path | None = None
     slow_run: Path | None = None
+    odometry_run: Path | None = None
     results: Path = RESULTS
     picture: bool = True
     check: bool = False
@@ -50,7 +52,8 @@ def main(settings: Settings) -> int:
     card = folder / "README.md"
     if settings.codec_run and settings.slow_run and not settings.check:
         known = settings.results / "training.json"
-        write_json(known, training_facts(settings.codec_run, settings.slow_run, read_json(known)))
+        facts = training_facts(settings.codec_run, settings.slow_run, read_json(known), settings.odometry_run)
+        write_json(known, facts)
     page = card.read_text(encoding="utf-8")
     new = fill(page, settings.results)
     if settings.check:

@@ -60,7 +60,8 @@ def _quality_notes(result: Result) -> str:
     return (
         f"{first['windows']} windows from {first['worlds']} worlds a split, {result['prefix']} frames shown and "
         f"{result['new']} foretold with {result['sampling_steps']} sampling steps; in parentheses 95 % bootstrap "
-        f"intervals over worlds. Held-out textures have no bar. {_millions(result['parameters']['slow'])} parameters "
+        f"intervals over worlds. The codec on all {first['frames']} frames of these worlds. Held-out textures have no "
+        f"bar. {_millions(result['parameters']['slow'])} parameters "
         f"(codec {_millions(result['parameters']['codec'])}){size}. One call of the denoiser on "
         f"{result['denoiser']['frames']} frames (bar: {result['bars']['denoiser_ms']:g} ms) takes "
         f"{_call_times(result['denoiser'])}; a dreamed frame {result['step']['milliseconds']:.0f} ms, with "
@@ -80,24 +81,33 @@ def _call_times(found: dict[str, Any]) -> str:
     )
 
 
-def _dreamed(rule: dict[str, Any]) -> str:
-    steps = rule.get("dreamed_steps")
-    return "" if steps is None else f" ({steps} on a chunk that was dreamed)"
+def _rule(rule: dict[str, Any]) -> str:
+    """A memory rule in words."""
+    parts = []
+    if rule["steps"]:
+        dreamed = "" if rule.get("dreamed_steps") is None else f" ({rule['dreamed_steps']} on a chunk that was dreamed)"
+        layers = rule["layers"].replace("_", " ")
+        parts.append(
+            f"{rule['steps']} steps a chunk{dreamed}, rank {rule['rank']}, learning rate {rule['learning_rate']:g}, "
+            f"{layers}"
+        )
+    if rule.get("recalled"):
+        parts.append(f"{rule['recalled']} frames of up to {rule['bank']} are shown again, found by {rule['recall_by']}")
+    return f"Rule `{rule['name']}`: {'; '.join(parts)}"
 
 
 def revisit_table(result: Result | None) -> str:
     """What was seen once and is dreamed again, by arm, and what follows from it in words."""
     if result is None:
         return NOT_MEASURED
-    recall, rule, layers = result["recall"], result["rule"], result["rule"]["layers"].replace("_", " ")
+    recall = result["recall"]
     table = recall_table(recall)
     sentences = "\n".join(f"- {sentence}" for sentence in recall_verdicts(recall))
     shown = markdown_table(list(table.header), [list(row) for row in table.rows])
     return (
         f"**{headline(recall)}.**\n\n{shown}\n\n{sentences}\n\n{recall['worlds']} worlds of the {result['split']} "
-        f"seeds: {recall['seen']} real steps are seen and learned, then {recall['dreamed']} frames are dreamed "
-        f"without looking again. Rule `{rule['name']}`: {rule['steps']} steps a chunk{_dreamed(rule)}, rank "
-        f"{rule['rank']}, learning rate {rule['learning_rate']:g}, {layers}; all worlds learned together in "
+        f"seeds: {recall['seen']} real steps are seen and remembered, then {recall['dreamed']} frames are dreamed "
+        f"without looking again. {_rule(result['rule'])}; all worlds were shown together in "
         f"{recall['taught']['seconds']:.0f} s with {result['machine']['threads']} threads."
     )
 

@@ -13,13 +13,15 @@ from report import markdown_table
 from slowfast import config as configs
 from slowfast.cli._mappings import on_one_line
 from slowfast.cli.train.codec import TrainCodec
+from slowfast.cli.train.odometry import TrainOdometry
 from slowfast.cli.train.slow import TrainSlow
 from slowfast.datasets.store import Store
 from slowfast.training.checkpoint import checkpoints
 
-PLACES = ("data", "run", "codec", "latents", "resume", "start", "init")
+Config = TrainCodec | TrainSlow | TrainOdometry
+PLACES = ("data", "run", "codec", "latents", "resume", "start", "init", "world")
 """Options of a run that say where, not what."""
-CHOSEN_LATER = ("memory",)
+CHOSEN_LATER = ("memory", "memory_kind")
 """Options that no training reads: the recipe names what was chosen for the world when it was trained."""
 UNUSED = {"start": ("model.",), "init": ("unet.", "scheduler.", "diffusion.")}
 """Options that say what a new network is made of, which a run that starts from another does not read."""
@@ -32,13 +34,17 @@ RECIPES = {
     "doom-rooms-3": "--init runs/doom-rooms-2/model --codec runs/doom-rooms-codec-3/model",
     "doom-rooms-4": "--init runs/doom-rooms-3/model --codec runs/doom-rooms-codec-3/model",
     "doom-rooms-codec-4": "--start runs/doom-rooms-codec-3/model",
+    "doom-rooms-5": "--init runs/doom-rooms-4/model --codec runs/doom-rooms-codec-3/model",
+    "doom-rooms-odometry": "--world runs/doom-rooms-5/model --codec runs/doom-rooms-codec-3/model",
 }
 """The recipes that ship, in the order of their runs, with what each takes from those before it."""
 COLLECT = "slowfast collect --env slowfast/DoomRooms-v0 --policy {policy} --split {split} --episodes {episodes} \\\n"
 COLLECT += "    --steps {steps} --workers 2 --out data/{folder}/{split}"
 
 
-def training_facts(codec_run: Path, slow_run: Path, earlier: dict[str, Any] | None = None) -> dict[str, Any]:
+def training_facts(
+    codec_run: Path, slow_run: Path, earlier: dict[str, Any] | None = None, odometry_run: Path | None = None
+) -> dict[str, Any]:
     """Data sets by folder, and runs, as JSON; of ``earlier`` facts, other data and the runs of other recipes are kept.
 
     Raises FileNotFoundError where a run folder has no config or no checkpoint.
@@ -46,7 +52,10 @@ def training_facts(codec_run: Path, slow_run: Path, earlier: dict[str, Any] | No
     codec = configs.load(TrainCodec, codec_run / "config.yaml")
     slow = configs.load(TrainSlow, slow_run / "config.yaml")
     runs = {run["recipe"]: run for run in (earlier or {}).get("runs", [])}
-    runs |= {run["recipe"]: run for run in (_run("codec", codec, codec_run), _run("slow", slow, slow_run))}
+    parts: dict[str, tuple[Config, Path]] = {"codec": (codec, codec_run), "slow": (slow, slow_run)}
+    if odometry_run:
+        parts["odometry"] = (configs.load(TrainOdometry, odometry_run / "config.yaml"), odometry_run)
+    runs |= {run["recipe"]: run for run in (_run(part, *found) for part, found in parts.items())}
     ordered = [runs[recipe] for recipe in RECIPES if recipe in runs]
     data = (earlier or {}).get("data", {}) | {path.name: data_facts(path) for path in (codec.data, slow.data)}
     return {"world": slow.name, "data": data, "runs": ordered}
@@ -81,7 +90,7 @@ def training_text(facts: dict[str, Any]) -> str:
         for folder, splits in facts["data"].items()
         for name, part in splits.items()
     ]
-    labels = {"codec": "codec", "slow": "slow learner"}
+    labels = {"codec": "codec", "slow": "slow learner", "odometry": "odometry"}
     runs = [
         [
             labels[run["part"]],
@@ -131,13 +140,13 @@ def options(config: Any, recipe: str) -> list[str]:
     return [_option(key, value) for key, value in changed.items()]
 
 
-def _run(part: str, config: TrainCodec | TrainSlow, folder: Path) -> dict[str, Any]:
+def _run(part: str, config: Config, folder: Path) -> dict[str, Any]:
     """Its recipe is the one that its folder is named after, else the one that it departs from least."""
     done = checkpoints(folder / "checkpoints")
     if not done:
         raise FileNotFoundError(f"{folder / 'checkpoints'}: no checkpoint, so nothing was trained here")
     goes_on = bool(getattr(config, "start", None) or getattr(config, "init", None))
-    same = [recipe for recipe in RECIPES if (part == "codec") == ("-codec" in recipe)]
+    same = [recipe for recipe in RECIPES if _part(recipe) == part]
     fitting = [recipe for recipe in same if goes_on == ("--start" in RECIPES[recipe] or "--init" in RECIPES[recipe])]
     named = folder.resolve().name
     recipe = named if named in same else min(fitting, key=lambda recipe: len(options(config, recipe)))
@@ -155,6 +164,11 @@ def _run(part: str, config: TrainCodec | TrainSlow, folder: Path) -> dict[str, A
     }
 
 
+def _part(recipe: str) -> str:
+    """What a recipe that ships trains."""
+    return next((part for part in ("codec", "odometry") if f"-{part}" in recipe), "slow")
+
+
 def _last_validation(path: Path) -> dict[str, float]:
     """The figures of the last validation that a run has logged."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
@@ -163,13 +177,15 @@ def _last_validation(path: Path) -> dict[str, float]:
 
 
 def _validated(figures: dict[str, float]) -> str:
-    """Of a codec its PSNR, of a slow learner the first new frame's error beside repeating the last."""
-    named = {"first_frame_ratio": "first frame {:.2f}", "codec_psnr": "{:.2f} dB"}
-    for name, form in named.items():
+    """Of a codec its PSNR, of a slow learner the first new frame's error beside repeating the last, of an odometry how
+    far it is off after its steps."""
+    named = {"first_frame_ratio": ("first frame ", "{:.2f}"), "codec_psnr": ("", "{:.2f} dB")}
+    named["drift"] = ("drift ", "{:.2f} steps")
+    for name, (label, form) in named.items():
         if name in figures:
             held_out = figures.get(f"held_out_{name}")
-            beside = "" if held_out is None else f" (held-out textures {form.format(held_out).rpartition('frame ')[2]})"
-            return form.format(figures[name]) + beside
+            beside = "" if held_out is None else f" (held-out textures {form.format(held_out)})"
+            return label + form.format(figures[name]) + beside
     return ""
 
 

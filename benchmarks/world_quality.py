@@ -145,25 +145,30 @@ def measure(world: WorldModel, store: Store, settings: Settings) -> dict[str, An
     figures = {**errors(world, truth, settings), **effects(world, truth, settings)}
     rng = np.random.default_rng(settings.seed)
     measured = {}
-    for name, figure in figures.items():
-        low, high = figure.interval(raw["episodes"], settings.resamples, rng)
+    for name, figure in {"codec_psnr": codec_psnr(world, store), **figures}.items():
+        worlds = np.arange(len(store)) if name == "codec_psnr" else raw["episodes"]
+        low, high = figure.interval(worlds, settings.resamples, rng)
         measured[name] = {"value": figure.value(), "low": low, "high": high}
     seeds = [int(store.metadata(i)["seed"]) for i in range(len(store))]
-    counted = {"windows": len(truth.frames), "worlds": len(store), "seeds": [min(seeds), max(seeds)]}
+    frames = int(store.lengths.sum()) + len(store)
+    counted = {"windows": len(truth.frames), "frames": frames, "worlds": len(store), "seeds": [min(seeds), max(seeds)]}
     return {**counted, "figures": measured, "by_action": by_action(world.action_spec, truth, figures)}
 
 
+def codec_psnr(world: WorldModel, store: Store) -> Figure:
+    """Of all frames of all episodes, an episode a world."""
+    found = [store.frames(i)[None] for i in range(len(store))]
+    means = [float(squared_errors(world.decode(world.encode(frames)), frames).mean()) for frames in found]
+    return Figure(np.array(means), np.ones(len(means)), "psnr")
+
+
 def errors(world: WorldModel, truth: TrueWindows, settings: Settings) -> dict[str, Figure]:
-    """One chunk beside the last frame repeated and the codec's ceiling, with the action by its index."""
+    """One chunk beside the last frame repeated, with the action by its index."""
     plain = route(world.action_spec, truth, text=False)
     dreamed = _imagined_errors(world, plain, plain.actions, settings)
     repeated = squared_errors(np.broadcast_to(truth.frames[:, truth.prefix - 1, None], truth.new.shape), truth.new)
-    starts = range(0, len(truth.new), settings.batch)
-    parts = [truth.new[start : start + settings.batch] for start in starts]
-    ceiling = np.concatenate([squared_errors(world.decode(world.encode(part)), part) for part in parts])
     ones = np.ones(len(dreamed))
     return {
-        "codec_psnr": Figure(ceiling.mean(1), ones, "psnr"),
         "first_frame_ratio": Figure(dreamed[:, 0], repeated[:, 0]),
         "chunk_ratio": Figure(dreamed.mean(1), repeated.mean(1)),
         "first_frame_psnr": Figure(dreamed[:, 0], ones, "psnr"),

@@ -110,6 +110,12 @@ def read_frames(file: h5py.File, camera: str, start: int, stop: int) -> np.ndarr
     return _key(file, f"frames/{camera}")[start:stop]
 
 
+def read_info(file: h5py.File, name: str) -> np.ndarray | None:
+    """A per-step info of an episode, ``[T + 1, ...]``, or None."""
+    rows = file.get(f"infos/{name}")
+    return None if rows is None else rows[()]
+
+
 def read_episode(file: h5py.File) -> Episode:
     """The whole episode."""
     header = read_header(file)

@@ -135,6 +135,11 @@ class Store:
                 self._actions[i] = hdf5.read_actions(file, self.spec)
         return self._actions[i]
 
+    def info(self, i: int, name: str) -> np.ndarray | None:
+        """All T + 1 rows of a per-step info of episode ``i``, or None where it has none by that name."""
+        with self._opened(i) as file:
+            return hdf5.read_info(file, name)
+
     def close(self) -> None:
         """Close the open files; the next read opens them again."""
         with self._lock:

@@ -10,7 +10,7 @@ from typing import Any
 
 from slowfast.fast.files import write_text
 
-CONFIG = "world.json"
+CONFIG, ODOMETRY = "world.json", "odometry"
 FORMAT_VERSION = 1
 
 
@@ -19,9 +19,10 @@ class WorldConfig:
     """What a world folder's ``world.json`` holds.
 
     ``frame_size``: (height, width); ``fps``: frames a second, or None if time has no unit; ``context``: f_p, the frames
-    a dream looks back on; ``chunk``: f_g, the most frames it makes at once; ``memory``: the default
+    a dream looks back on; ``chunk``: f_g, the most frames it makes at once; ``memory``: the world's own
     :class:`~slowfast.fast.MemoryRule` as a mapping with ``name``; ``environment``: the real world it was trained on
-    (``id`` and ``kwargs`` for ``gymnasium.make``), if any.
+    (``id`` and ``kwargs`` for ``gymnasium.make``), if any; ``memory_kind``: the kind of memory that the world makes
+    unless asked for another (``temp_lora``, ``retrieval``, ``hybrid``), None for whatever its rule is.
     """
 
     name: str
@@ -31,6 +32,7 @@ class WorldConfig:
     fps: float | None = None
     memory: dict[str, Any] = field(default_factory=lambda: {"name": "paper"})
     environment: dict[str, Any] | None = None
+    memory_kind: str | None = None
 
 
 def read_config(folder: Path) -> WorldConfig:

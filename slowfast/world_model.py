@@ -21,10 +21,11 @@ from slowfast.fast import EpisodicMemory, MemoryRule
 from slowfast.fast.choosing import chosen_rule
 from slowfast.fast.generators import episode_generator
 from slowfast.fast.reading import generate
+from slowfast.heads.odometry import Odometry
 from slowfast.slow import load_slow_learner
 from slowfast.slow.windows import ActionTensors, concat_actions, select_actions
 from slowfast.starts import Starts
-from slowfast.world_folder import CONFIG, WorldConfig, find_world, read_config, write_config
+from slowfast.world_folder import CONFIG, ODOMETRY, WorldConfig, find_world, read_config, write_config
 
 if TYPE_CHECKING:
     from slowfast.slow.masked_diffusion import MaskedVideoDiffusion
@@ -34,9 +35,14 @@ class WorldModel:
     """A learned world: ``WorldModel.from_pretrained("doom-rooms")``, then :meth:`imagine`, or as an environment."""
 
     def __init__(
-        self, config: WorldConfig, codec: Codec, slow: MaskedVideoDiffusion, folder: Path | None = None
+        self,
+        config: WorldConfig,
+        codec: Codec,
+        slow: MaskedVideoDiffusion,
+        folder: Path | None = None,
+        odometry: Odometry | None = None,
     ) -> None:
-        self.config, self.codec, self.slow, self.folder = config, codec, slow, folder
+        self.config, self.codec, self.slow, self.folder, self.odometry = config, codec, slow, folder, odometry
 
     # --- folders -------------------------------------------------------------------------------------------------
 
@@ -56,9 +62,10 @@ class WorldModel:
         folder = find_world(name_or_folder)
         config = read_config(folder)
         codec, slow = load_codec(folder / "vae"), load_slow_learner(folder)
-        for part in (codec, slow):
+        odometry = Odometry.from_pretrained(folder / ODOMETRY) if (folder / ODOMETRY).is_dir() else None
+        for part in (codec, slow, *([] if odometry is None else [odometry])):
             _placed(part, device, dtype)
-        world = cls(config, codec, slow, folder)  # type: ignore[arg-type]  # one class so far
+        world = cls(config, codec, slow, folder, odometry)  # type: ignore[arg-type]  # one class so far
         if compile:
             # A memory hooks layers after compilation, so the compiled code has to look at hooks on every call.
             torch._dynamo.config.skip_nnmodule_hook_guards = False
@@ -91,12 +98,15 @@ class WorldModel:
         return cls(WorldConfig(Path(folder).resolve().name, frame_size, context, chunk), codec, slow)
 
     def save_pretrained(self, folder: str | Path, dtype: torch.dtype | None = torch.bfloat16) -> None:
-        """Writes ``vae/``, ``unet/``, ``scheduler/``, ``action_encoder/``, and last ``world.json``."""
+        """Writes ``vae/``, ``unet/``, ``scheduler/``, ``action_encoder/``, ``odometry/`` if there is one, and last
+        ``world.json``."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / CONFIG).unlink(missing_ok=True)
         self.codec.save_pretrained(folder / "vae", dtype)
         self.slow.save_pretrained(folder, dtype)
+        if self.odometry is not None:
+            self.odometry.save_pretrained(folder / ODOMETRY, dtype)
         if self.folder and self.folder != folder and (self.folder / "starts.safetensors").is_file():
             self.starts.save(folder / "starts.safetensors")
         write_config(folder, self.config)
@@ -156,19 +166,22 @@ class WorldModel:
         every: int | None = None,
         memory: str | None = None,
     ) -> MemoryRule:
-        """How a memory of this world learns: its own rule, with ``rule`` over it (a name, settings, or a whole rule).
+        """How a memory of this world learns: its own rule, with ``rule`` over it (a name, settings, or a whole rule);
+        if nothing is asked for, the kind that the world is best with.
 
         ``every``: new frames between two updates. ``memory``: ``temp_lora``, ``retrieval`` or ``hybrid``, or None for
         whatever the rule says; a kind may stand in place of its name. Raises ValueError for what is not known.
         """
-        return chosen_rule(self.config.memory, self.slow.recalled, rule, every, memory)
+        own, usual = self.config.memory, self.config.memory_kind
+        return chosen_rule(own, self.slow.recalled, rule, every, memory, usual)
 
     def new_memory(
         self, episodes: int = 1, seed: int = 0, rule: str | Mapping[str, Any] | MemoryRule | None = None
     ) -> EpisodicMemory:
         """Fresh memories for E episodes. ``rule``: see :meth:`memory_rule`."""
         chosen = self.memory_rule(rule)
-        return EpisodicMemory(self.slow, chosen, episodes, seed, self.config.context, self.config.chunk, self.base_hash)
+        sizes = (self.config.context, self.config.chunk)
+        return EpisodicMemory(self.slow, chosen, episodes, seed, *sizes, self.base_hash, self.odometry)
 
     def imagine(
         self, frames: np.ndarray, actions: Any, *, memory: EpisodicMemory | None = None, seed: int = 0
@@ -211,16 +224,8 @@ class WorldModel:
         """
         self._check_memory(memory)
         frames = next(iter(actions.values())).shape[1] - context.shape[1]
-        parts: list[torch.Tensor] = []
-        while frames:
-            count = min(self.config.chunk, frames)
-            window = select_actions(actions, (slice(None), slice(0, context.shape[1] + count)))
-            parts.append(generate(self.slow, memory, context, window, count, generators))
-            both = torch.cat([context, parts[-1]], 1)
-            context = both[:, -self.config.context :]
-            actions = select_actions(actions, (slice(None), slice(both.shape[1] - context.shape[1], None)))
-            frames -= count
-        return torch.cat(parts, 1)
+        chunk, longest = self.config.chunk, self.config.context
+        return generate(self.slow, memory, context, actions, frames, generators, chunk=chunk, longest=longest)
 
     def observe(self, frames: np.ndarray, actions: Any, memory: EpisodicMemory) -> dict[str, torch.Tensor]:
         """Teaches ``memory`` true frames: ``uint8 [T, H, W, 3]`` or ``[E, T, H, W, 3]`` with their T - 1 actions.

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from slowfast import config as configs
 from slowfast.cli.progress import Bar
 
@@ -53,9 +55,11 @@ class Recall:
     split: str = "test"
     """Which worlds: validation to choose by, test to report, held_out for textures that were never trained on."""
     memory: dict[str, Any] = field(default_factory=dict)
-    """The memory rule that gets the controls: a name and settings over the world's own; empty: the world's own."""
+    """The memory rule that gets the controls: a name and settings over the world's own; empty: the memory that the
+    world makes by itself."""
     rivals: tuple[str, ...] = ("paper",)
-    """Other memory rules by name, with their own defaults, measured beside it."""
+    """Other memory rules measured beside it: by name with their own defaults, a kind of memory, or settings as
+    "{name: ..., ...}"."""
     return_turns: int = 12
     """Turns of a dream that goes out and comes back by itself (the paper's scene revisit consistency); 0 leaves it
     out."""
@@ -88,8 +92,8 @@ def run(config: Recall) -> int:
     refuse_other_settings(config)
     world = WorldModel.from_pretrained(config.world, config.device)
     walks, turn = walk_rooms(config, world)
-    own = world.memory_rule(config.memory)
-    rules = {named(own): own, **{name: world.memory_rule(name) for name in config.rivals}}
+    own = world.memory_rule(config.memory or None)
+    rules = {named(own): own, **dict(rival(world, text) for text in config.rivals)}
     configs.save(config, config.out / "config.yaml")
     with Bar("answers", unit="part") as bar:
         answered = answer(
@@ -116,6 +120,17 @@ def run(config: Recall) -> int:
 def named(rule: MemoryRule) -> str:
     """The arm of the rule that gets the controls."""
     return f"memory ({rule.name})"
+
+
+def rival(world: WorldModel, text: str) -> tuple[str, MemoryRule]:
+    """An arm's name and its rule, from what was typed."""
+    wanted = yaml.safe_load(text)
+    if isinstance(wanted, str):
+        return text, world.memory_rule(wanted)
+    if not isinstance(wanted, dict):
+        raise ValueError(f"rival {text!r}: expected the name of a rule, or '{{name: ..., setting: value}}'")
+    settings = ", ".join(f"{name} {value}" for name, value in wanted.items() if name != "name")
+    return f"{wanted.get('name', 'own')}, {settings}", world.memory_rule(wanted)
 
 
 def refuse_other_settings(config: Recall) -> None:

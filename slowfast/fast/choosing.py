@@ -17,14 +17,18 @@ def chosen_rule(
     rule: str | Mapping[str, Any] | MemoryRule | None = None,
     every: int | None = None,
     memory: str | None = None,
+    usual: str | None = None,
 ) -> MemoryRule:
     """The world's ``own`` rule with ``rule`` over it: a name, settings (with or without a name), or a whole rule.
 
     Settings of ``own`` hold as long as the name is the same. ``every``: new frames between two updates. ``memory``: a
     kind, or None for whatever the rule says; kinds that keep frames show ``recalled`` of them, as many as the world's
-    network was trained to read. A kind may stand in place of the rule's name. Raises ValueError for what is not known,
-    and for a rule that is of another kind than ``memory`` asks for.
+    network was trained to read. A kind may stand in place of the rule's name. ``usual``: the kind that is made where
+    neither a rule nor a kind is asked for. Raises ValueError for what is not known, and for a rule that is of another
+    kind than ``memory`` asks for.
     """
+    if rule is None and memory is None:
+        memory = usual
     if memory is None and rule in MEMORIES[1:]:
         rule, memory = None, str(rule)
     if memory is not None and memory not in MEMORIES[1:]:

@@ -17,15 +17,17 @@ import torch
 from slowfast.fast import generators as random
 from slowfast.fast.adapters import AdapterLayout, alone, attached, is_attached
 from slowfast.fast.arguments import Episodes, check_frames, episode_index
-from slowfast.fast.bank import Bank
+from slowfast.fast.keeping import keep, kept_by, pose_of
 from slowfast.fast.learning import learn
 from slowfast.fast.memory_state import MemoryState
 from slowfast.fast.merging import MergedWeights
 from slowfast.fast.optimiser import AdamState
 from slowfast.fast.replay import Replay, Stream
+from slowfast.fast.showing import Kept
 
 if TYPE_CHECKING:
     from slowfast.fast.rules import Learner, MemoryRule
+    from slowfast.heads.odometry import Odometry
     from slowfast.slow.windows import ActionTensors, Windows
 
 # A tensor that was made in inference mode could never take part in a later update.
@@ -35,7 +37,8 @@ _outside_inference = torch.inference_mode(False)
 class EpisodicMemory:
     """Memories of E episodes on one slow learner; :meth:`slowfast.WorldModel.new_memory` makes one.
 
-    ``context`` and ``chunk`` are f_p and f_g, in latent frames; ``base_hash`` names the weights it belongs to. Episode
+    ``context`` and ``chunk`` are f_p and f_g, in latent frames; ``base_hash`` names the weights it belongs to;
+    ``odometry`` is the world's, by which kept frames are found if the rule says so and there is one. Episode
     e draws from its own CPU generator alone, ``SeedSequence(seed).spawn(E)[e]`` and there the next spawn at each reset:
     first factors, noise, timesteps, replay. So what an episode draws does not depend on E, on its neighbours or on what
     was drawn before a reset; values agree with those of a memory of that episode alone up to batched arithmetic.
@@ -43,7 +46,15 @@ class EpisodicMemory:
 
     @_outside_inference
     def __init__(
-        self, slow: Learner, rule: MemoryRule, episodes: int, seed: int, context: int, chunk: int, base_hash: str
+        self,
+        slow: Learner,
+        rule: MemoryRule,
+        episodes: int,
+        seed: int,
+        context: int,
+        chunk: int,
+        base_hash: str,
+        odometry: Odometry | None = None,
     ) -> None:
         if min(episodes, context, chunk) < 1:
             raise ValueError(f"a memory needs 1 or more of episodes, context, chunk; got {(episodes, context, chunk)}")
@@ -54,12 +65,22 @@ class EpisodicMemory:
             )
         self.slow, self.rule, self.seed, self.base_hash = slow, rule, seed, base_hash
         self.context, self.chunk = context, chunk
+        self.odometry = odometry if rule.recalled and rule.recall_by == "pose" else None
         self.layout = AdapterLayout.of(slow.unet, slow.memory_layers(rule.layers), rule.rank, rule.scaled_by)
         self._merged = MergedWeights(slow.unet, self.layout)
         self._generators = [random.episode_generator(seed, episode, 0) for episode in range(episodes)]
         rows = self.layout.fresh(self._generators).to(next(slow.unet.parameters()).device)
         lives = torch.zeros(episodes, dtype=torch.int64)
-        self._state = MemoryState(rows, AdamState.fresh(rows), None, None, None, lives, random.states(self._generators))
+        self._state = MemoryState(
+            rows,
+            AdamState.fresh(rows),
+            None,
+            None,
+            None,
+            torch.zeros_like(rows[:, :3]),
+            lives,
+            random.states(self._generators),
+        )
 
     # --- what it is ----------------------------------------------------------------------------------------------
 
@@ -107,13 +128,13 @@ class EpisodicMemory:
         with self._merged.attached(rows[0]) if single else attached(self.slow.unet, self.layout, rows):
             yield
 
-    def kept(self, episodes: Episodes = None) -> tuple[torch.Tensor, torch.Tensor]:
-        """Frames that may be shown again, ``float32 [E', N, C, h, w]``, and which of them exist, ``bool [E', N]``."""
-        index, bank = self._index(episodes), self._state.bank
-        if bank is None:
-            return torch.zeros(len(index), 0), torch.zeros(len(index), 0, dtype=torch.bool)
-        most = int(bank.kept[index].max()) if len(index) else 0
-        return bank.latents[index.to(self._device), :most].float(), bank.usable(index)[:, :most]
+    def kept(self, episodes: Episodes = None) -> Kept:
+        """Frames of ``episodes`` that may be shown again."""
+        return kept_by(self._state, self._index(episodes))
+
+    def pose_of(self, frames: torch.Tensor, kept: Kept, episodes: Episodes = None) -> torch.Tensor:
+        """Where frames ``[B, C, h, w]`` were seen from, ``[B, 3]``; see :func:`slowfast.fast.keeping.pose_of`."""
+        return pose_of(self._state, self._index(episodes), frames, kept)
 
     # --- learning ------------------------------------------------------------------------------------------------
 
@@ -139,12 +160,12 @@ class EpisodicMemory:
         device = self._device
         latents, actions = latents.to(device), {name: tensor.to(device) for name, tensor in actions.items()}
         steps = self.rule.steps_on(dreamed)
+        stream, done = self._begin(latents, actions), 0
         if self.rule.recalled:
-            bank = self._state.bank or Bank.empty(self.rule.bank, latents, len(self))
-            self._state = replace(self._state, bank=bank.offer(index, latents, dreamed))
+            vectors = self.slow.action_vectors(actions)
+            self._state = keep(self._state, index, latents, vectors, dreamed, self.rule.bank, self.odometry)
         updates = torch.zeros(len(index), dtype=torch.int64)
         losses = torch.full((2, len(index)), float("nan"), device=device)
-        stream, done = self._begin(latents, actions), 0
         while done < latents.shape[1]:
             until_due = self.every - (stream.frames[index] - 1) % self.every
             until_due[stream.frames[index] == 0] = 1 + self.every

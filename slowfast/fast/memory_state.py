@@ -16,8 +16,9 @@ class MemoryState:
     """All that a memory is at one moment. Its tensors are never written in place: a snapshot shares them.
 
     ``rows`` ``float32 [E, P]`` and ``adam``: the adapters and their optimiser; ``stream``, ``replay``: frames (None
-    before the first); ``bank``: frames that are shown again (None: the rule keeps none, or none came yet); ``lives``
-    ``int64 [E]``: resets so far; ``random`` ``uint8 [E, n]``: the generators' states.
+    before the first); ``bank``: frames that are shown again (None: the rule keeps none, or none came yet); ``pose``
+    ``float32 [E, 3]``: where each stream's last frame was seen from, as an odometry says; ``lives`` ``int64 [E]``:
+    resets so far; ``random`` ``uint8 [E, n]``: the generators' states.
     """
 
     rows: torch.Tensor
@@ -25,6 +26,7 @@ class MemoryState:
     stream: Stream | None
     replay: Replay | None
     bank: Bank | None
+    pose: torch.Tensor
     lives: torch.Tensor
     random: torch.Tensor
 
@@ -45,4 +47,5 @@ class MemoryState:
             stream=self.stream and self.stream.cut(index),
             replay=self.replay and self.replay.forget(index),
             bank=self.bank and self.bank.forget(index),
+            pose=self.pose.index_fill(0, index.to(self.pose.device), 0.0),
         )

@@ -1,19 +1,20 @@
 """How a memory is read: its adapter is part of the network, and kept frames that fit take the place of older context.
 
-What a frame will show is not known before it is made. So a memory that keeps frames dreams twice: a draft without them,
-then, from the same noise, with the kept frames that look like the draft at the start of the prefix.
+Frames are made chunk by chunk; with frames to show, as many at a time as the memory's rule says, each time with one
+look among what is kept.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import torch
 
-from slowfast.fast.generators import states
-from slowfast.fast.likeness import likest
-from slowfast.slow.windows import ActionTensors, concat_actions, select_actions
+from slowfast.fast.by_likeness import answer_by_likeness
+from slowfast.fast.by_pose import answer_by_pose
+from slowfast.slow.windows import ActionTensors, select_actions
 
 if TYPE_CHECKING:
     from slowfast.fast.arguments import Episodes
@@ -30,58 +31,33 @@ def generate(
     generators: Sequence[torch.Generator],
     steps: int | None = None,
     episodes: Episodes = None,
+    chunk: int | None = None,
+    longest: int | None = None,
 ) -> torch.Tensor:
-    """As ``slow.generate``, reading the memories of ``episodes`` and writing nothing.
+    """As ``slow.generate``, ``chunk`` frames at a time (by default all at once), reading the memories of ``episodes``
+    and writing nothing.
 
-    ``context`` ``[B, P, C, h, w]``, 1 <= P <= f_p, and ``actions`` ``[B, P + frames]``; B = k * E', episode-major.
+    ``context`` ``[B, P, C, h, w]``, P >= 1, and ``actions`` ``[B, P + frames]``; B = k * E', episode-major.
+    ``longest``: frames of context that the network is shown (by default P).
     """
-    if memory is None:
-        return slow.generate(context, actions, frames, generators, steps)
-    kept, usable = memory.kept(episodes)
-    with memory.attached(episodes):
-        if not usable.any():
-            return slow.generate(context, actions, frames, generators, steps)
-        size = memory.rule.recall_chunk or frames
-        parts: list[torch.Tensor] = []
-        for done in range(0, frames, size):
+    kept = None if memory is None else memory.kept(episodes)
+    size, longest = chunk or frames, longest or context.shape[1]
+    if memory is None or kept is None or not kept.usable.any():
+        look = None
+    else:
+        size, longest = min(size, memory.rule.recall_chunk or size), memory.context
+        look = answer_by_likeness if kept.poses is None else answer_by_pose(memory, kept, context, episodes)
+    known, done = context, 0
+    with nullcontext() if memory is None else memory.attached(episodes):
+        while done < frames:
             count = min(size, frames - done)
-            known = torch.cat([context, *parts], 1)
-            near = known[:, -memory.context :]
+            near = known[:, -longest:]
             led = select_actions(actions, (slice(None), slice(known.shape[1] - near.shape[1], known.shape[1] + count)))
-            parts.append(_recalling(slow, memory, kept, usable, near, led, count, generators, steps))
-    return torch.cat(parts, 1)
-
-
-def _recalling(
-    slow: SlowLearner,
-    memory: EpisodicMemory,
-    kept: torch.Tensor,
-    usable: torch.Tensor,
-    context: torch.Tensor,
-    actions: ActionTensors,
-    frames: int,
-    generators: Sequence[torch.Generator],
-    steps: int | None,
-) -> torch.Tensor:
-    """One draft, one look among the ``kept`` frames, one answer."""
-    before, count = states(generators), memory.rule.recalled
-    draft = slow.generate(context, actions, frames, generators, steps)
-    near = context[:, -max(memory.context - count, 1) :]
-    asked = draft[:, [min(slot, frames - 1) for slot in range(count)]]
-    picks, likeness = likest(asked, near, kept, usable)
-    for generator, state in zip(generators, before, strict=True):
-        generator.set_state(state.clone())
-    led = select_actions(actions, (slice(None), slice(context.shape[1] - near.shape[1], None)))
-    unknown = {name: own.to(context.device) for name, own in slow.null_actions(len(context), count).items()}
-    prefix = torch.cat([_picked(kept, picks).to(context), near], 1)
-    made = slow.generate(prefix, concat_actions([unknown, led]), frames, generators, steps)
-    # Where too little is kept, or nothing like the first of the new frames, the draft stands.
-    ready = likeness.isfinite().all(1) & (likeness[:, 0] >= memory.rule.alike)
-    return torch.where(ready[:, None, None, None, None], made, draft)
-
-
-def _picked(frames: torch.Tensor, picks: torch.Tensor) -> torch.Tensor:
-    """``frames`` ``[E, N, ...]`` at ``picks`` ``int64 [k * E, n]``, episode-major."""
-    each = picks.unflatten(0, (len(frames), -1))  # [E, k, n]
-    episodes = torch.arange(len(frames), device=frames.device)[:, None, None]
-    return frames[episodes, each].flatten(0, 1)
+            if look is None:
+                made = slow.generate(near, led, count, generators, steps)
+            else:
+                assert memory is not None
+                assert kept is not None
+                made = look(slow, memory, kept, near, led, count, generators, steps)
+            known, done = torch.cat([known, made], 1), done + count
+    return known[:, context.shape[1] :]

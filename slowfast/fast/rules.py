@@ -17,6 +17,7 @@ from slowfast.slow import SlowLearner
 from slowfast.slow.windows import Windows
 
 LEVELS = ("trained", "sampled", "start")
+FOUND_BY = ("pose", "likeness")
 
 
 class Learner(SlowLearner, Protocol):
@@ -42,8 +43,10 @@ class MemoryRule:
     ``recalled``: frames that are kept as they are and shown again, that many at a time, in the place of older context;
     the slow learner has to be trained for it (``slow.recalled``). ``bank``: frames that are kept for it.
     ``recall_chunk``: new frames that are made with one look among them (None: as many as are asked for; fewer find
-    better frames and take longer). ``alike``: cosine likeness below which no kept frame is shown. With ``steps`` 0
-    nothing is learned and kept frames are all there is.
+    better frames and take longer). ``recall_by``: what they are found by, ``pose`` (where the world's odometry says
+    that they were seen from; a world without one goes by likeness) or ``likeness`` (to a draft of what comes).
+    ``near``: steps of the world beyond which, ``alike``: cosine likeness below which no kept frame is shown. With
+    ``steps`` 0 nothing is learned and kept frames are all there is.
     """
 
     name: str = "paper"
@@ -64,6 +67,8 @@ class MemoryRule:
     clip: float | None = None
     recalled: int = 0
     recall_chunk: int | None = 1
+    recall_by: str = "pose"
+    near: float = 2.0
     alike: float = 0.45
     bank: int = 256
 
@@ -77,6 +82,10 @@ class MemoryRule:
             value = getattr(self, field)
             if value is not None and value < bound:
                 raise ValueError(f"memory rule {self.name!r}: {field} is at least {bound}, got {value}")
+        if self.recall_by not in FOUND_BY:
+            raise ValueError(f"memory rule {self.name!r}: recall_by is {', '.join(FOUND_BY)}, got {self.recall_by!r}")
+        if not self.near >= 0:
+            raise ValueError(f"memory rule {self.name!r}: near is a number of steps, got {self.near}")
         if not -1 <= self.alike <= 1:
             raise ValueError(f"memory rule {self.name!r}: alike is a cosine, from -1 to 1, got {self.alike}")
         if self.levels not in LEVELS:

@@ -89,6 +89,7 @@ def state_tensors(state: MemoryState) -> dict[str, torch.Tensor]:
         "adam.first": state.adam.first,
         "adam.second": state.adam.second,
         "adam.steps": state.adam.steps,
+        "pose": state.pose,
         "lives": state.lives,
         "random": state.random,
     }
@@ -99,6 +100,7 @@ def state_tensors(state: MemoryState) -> dict[str, torch.Tensor]:
         tensors |= {f"replay.actions.{name}": tensor for name, tensor in state.replay.actions.items()}
     if state.bank is not None:
         tensors |= {"bank.latents": state.bank.latents, "bank.kept": state.bank.kept}
+        tensors |= {} if state.bank.poses is None else {"bank.poses": state.bank.poses}
     return tensors
 
 
@@ -116,5 +118,9 @@ def state_from_tensors(tensors: dict[str, torch.Tensor], device: torch.device) -
         replay = Replay(tensors["replay.latents"].to(device), actions("replay"), tensors["replay.offered"])
     bank = None
     if "bank.latents" in tensors:
-        bank = Bank(tensors["bank.latents"].to(device), tensors["bank.kept"])
-    return MemoryState(tensors["rows"].to(device), adam, stream, replay, bank, tensors["lives"], tensors["random"])
+        poses = tensors.get("bank.poses")
+        bank = Bank(
+            tensors["bank.latents"].to(device), tensors["bank.kept"], None if poses is None else poses.to(device)
+        )
+    rows, pose = tensors["rows"].to(device), tensors["pose"].to(device)
+    return MemoryState(rows, adam, stream, replay, bank, pose, tensors["lives"], tensors["random"])

@@ -53,6 +53,10 @@ class SlowLearner(Protocol):
         """Names of the layers that a memory may attach to."""
         ...
 
+    def action_vectors(self, actions: ActionTensors) -> torch.Tensor:
+        """What the network is told of actions ``[B, F]`` beside the text, ``[B, F, D]``."""
+        ...
+
     def null_actions(self, batch: int, frames: int) -> ActionTensors:
         """All action components missing."""
         ...

@@ -53,6 +53,11 @@ class MaskedVideoDiffusion(nn.Module):
         """Names inside :attr:`unet` that a memory may attach to; see :meth:`MaskedUNet3D.memory_layers`."""
         return self.unet.memory_layers(kind)
 
+    @torch.no_grad()
+    def action_vectors(self, actions: ActionTensors) -> torch.Tensor:
+        """The vectors ``[B, F, D]`` that actions ``[B, F]`` add to the time embedding."""
+        return self.actions(actions).frame
+
     def null_actions(self, batch: int, frames: int) -> ActionTensors:
         """All action components missing."""
         return self.actions.null(batch, frames, self.device)

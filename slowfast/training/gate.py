@@ -32,7 +32,17 @@ class SlowGate:
     """At least this PSNR of the codec on the same frames, in dB."""
 
 
-UPPER = ("first_frame_ratio", "chunk_ratio")
+@dataclass(frozen=True)
+class OdometryGate:
+    """Bars for an odometry; a bar that is None does not count."""
+
+    step_error: float | None = None
+    """At most this root mean square error of one step, in steps of the world."""
+    drift: float | None = None
+    """At most so many steps off, on average, after as many as the task says."""
+
+
+UPPER = ("first_frame_ratio", "chunk_ratio", "step_error", "drift")
 """Figures that have to stay below their bar; the others have to reach it."""
 
 

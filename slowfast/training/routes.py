@@ -7,10 +7,13 @@ import numpy as np
 from slowfast.actions import ActionSpec, Columns, Language
 from slowfast.conditioning.phrases import describe
 from slowfast.evaluation.one_chunk import has_text_route
+from slowfast.training.odometry_config import OdometryTaskConfig
 from slowfast.training.slow_config import SlowTaskConfig
 
+Config = SlowTaskConfig | OdometryTaskConfig
 
-def draw_routes(spec: ActionSpec, columns: Columns, config: SlowTaskConfig, rng: np.random.Generator) -> Columns:
+
+def draw_routes(spec: ActionSpec, columns: Columns, config: Config, rng: np.random.Generator) -> Columns:
     """Columns ``[B, F]`` with words filled in and parts dropped to null, as the config's shares say.
 
     The part that is not words is dropped only when words carry the action; words are dropped whatever they are.

@@ -31,6 +31,9 @@ class SlowTaskConfig:
     a memory that keeps frames will show."""
     recalled_frames: int = 2
     """How many of them; the world is marked as able to read as many."""
+    recalled_ahead: int = 0
+    """Most new frames of such a batch that the network dreams one by one, each with the frames recalled for it, before
+    those that are learned: the context is then as it will be in use."""
     validation_episodes: int = 32
     """Episodes held out at the end of the data, when it is a single data set without a `validation` folder beside."""
     validation_windows: int = 128
@@ -60,10 +63,10 @@ class SlowTaskConfig:
             or self.drop_index + self.drop_text + self.drop_all > 1
         ):
             raise ValueError("drop_index, drop_text and drop_all are shares of windows and may not exceed 1 together")
-        if not 0 <= self.recalled <= 1 or self.recalled_frames < 1:
+        if not 0 <= self.recalled <= 1 or self.recalled_frames < 1 or self.recalled_ahead < 0:
             raise ValueError(
-                f"recalled is a share of batches and recalled_frames at least 1, got {self.recalled} and "
-                f"{self.recalled_frames}"
+                "recalled is a share of batches, recalled_frames at least 1, recalled_ahead at least 0; got "
+                f"{self.recalled}, {self.recalled_frames}, {self.recalled_ahead}"
             )
         if self.recalled and not any(prefix > self.recalled_frames for prefix, _, _ in self.shapes):
             raise ValueError(f"no shape has a prefix of more than the {self.recalled_frames} recalled_frames")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,7 @@ from slowfast.evaluation.one_chunk import (
 )
 from slowfast.slow.windows import Windows, select_actions
 from slowfast.training.random import numpy_generator, torch_generator
-from slowfast.training.recalled import with_recalled
+from slowfast.training.recalled import Ahead, EpisodePoses, dreamed_ahead, put_first, recalled_frames
 from slowfast.training.routes import draw_routes
 from slowfast.training.sheets import save_sheet
 from slowfast.training.slow_config import SlowTaskConfig
@@ -41,7 +43,8 @@ class SlowTask:
     """A :class:`~slowfast.training.task.TrainTask` for ``world.slow``; the export is the whole world.
 
     ``train`` holds latents of ``world.codec``; ``measured`` holds frames of worlds that are not trained on, by the
-    prefix of their figures' names (``""`` is what the gate reads).
+    prefix of their figures' names (``""`` is what the gate reads). ``poses`` says where the frames of ``train`` were
+    seen from, if that is known.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class SlowTask:
         train: EpisodeSource,
         measured: dict[str, Subset],
         seed: int = 0,
+        poses: EpisodePoses | None = None,
     ) -> None:
         window = world.slow.config.window
         for prefix, new, _ in config.shapes:
@@ -61,7 +65,7 @@ class SlowTask:
         self.world, self.module, self.config, self.seed = world, world.slow, config, seed
         if config.recalled:
             self.module.config = replace(self.module.config, recalled=config.recalled_frames)
-        self.spec = world.action_spec
+        self.spec, self.poses = world.action_spec, poses
         shapes = [WindowShape(prefix, new, weight) for prefix, new, weight in config.shapes]
         self.loader = WindowLoader(train, shapes, config.batch_size, seed)
         prefix, new = config.validation_shape
@@ -76,18 +80,26 @@ class SlowTask:
                 for name, part in measured.items()
             }
 
-    def batch(self, index: int) -> Windows:
+    def batch(self, index: int) -> Windows | Ahead:
         raw = self.loader[index]
-        recalled = self._recalled(int(raw["prefix"][0]), index)
+        prefix = int(raw["prefix"][0])
+        recalled, ahead = self._recalled(prefix, next(iter(raw["actions"].values())).shape[1] - prefix, index)
         if recalled:
-            with_recalled(raw, self.loader.source, recalled, numpy_generator(self.seed, RECALLED, index, 1))
+            random = numpy_generator(self.seed, RECALLED, index, 1)
+            shown = recalled_frames(raw, self.loader.source, recalled, random, ahead, self.poses)
+            if not ahead:
+                put_first(raw, shown[:, 0], self.spec)
         columns = draw_routes(self.spec, raw["actions"], self.config, numpy_generator(self.seed, DRAW, index))
-        return Windows(
-            torch.from_numpy(raw["latents"]), self.module.actions.tensors(columns, "cpu"), int(raw["prefix"][0])
-        )
+        windows = Windows(torch.from_numpy(raw["latents"]), self.module.actions.tensors(columns, "cpu"), prefix)
+        return Ahead(windows, shown) if ahead else windows
 
-    def loss(self, batch: Windows, index: int) -> tuple[Tensor, dict[str, Tensor]]:
-        windows = self._with_own_prefix(batch.to(self.world.device), index)
+    def loss(self, batch: Windows | Ahead, index: int) -> tuple[Tensor, dict[str, Tensor]]:
+        batch = batch.to(self.world.device)
+        if isinstance(batch, Ahead):
+            with self._own_frames(index, len(batch.shown)) as generators:
+                windows = dreamed_ahead(self.module, batch, generators)
+        else:
+            windows = self._with_own_prefix(batch, index)
         generators = [torch_generator(self.seed, LOSS, index)]
         loss = self.module.loss(windows, generators, self.config.prefix_noise).mean()
         shape = f"loss_{windows.prefix}+{windows.latents.shape[1] - windows.prefix}"
@@ -121,33 +133,37 @@ class SlowTask:
         self.world.save_pretrained(folder, dtype=getattr(torch, self.config.export))
         self.starts.save(folder / "starts.safetensors")
 
-    def _recalled(self, prefix: int, index: int) -> int:
-        """How many frames of the prefix of batch ``index`` are recalled ones."""
-        count = self.config.recalled_frames
-        chosen = numpy_generator(self.seed, RECALLED, index, 0).random() < self.config.recalled
-        return count if chosen and prefix > count else 0
+    def _recalled(self, prefix: int, new: int, index: int) -> tuple[int, int]:
+        """How many frames of the prefix of batch ``index`` are recalled ones, and how many new ones are dreamed."""
+        count, random = self.config.recalled_frames, numpy_generator(self.seed, RECALLED, index, 0)
+        if random.random() >= self.config.recalled or prefix <= count:
+            return 0, 0
+        return count, int(random.integers(1 + min(self.config.recalled_ahead, new - 1)))
 
     def _with_own_prefix(self, windows: Windows, index: int) -> Windows:
         """In a share of the batches, the last frames of the prefix are the model's own continuation of the first."""
         random = numpy_generator(self.seed, OWN, index)
         if windows.prefix < 2 or random.random() >= self.config.own_prefix:
             return windows
-        least = 1 + self._recalled(windows.prefix, index)
+        least = 1 + self._recalled(windows.prefix, windows.latents.shape[1] - windows.prefix, index)[0]
         if least == windows.prefix:
             return windows
         kept = int(random.integers(least, windows.prefix))
         actions = select_actions(windows.actions, (slice(None), slice(0, windows.prefix)))
-        training = self.module.training
-        self.module.eval()
-        made = self.module.generate(
-            windows.latents[:, :kept],
-            actions,
-            windows.prefix - kept,
-            [torch_generator(self.seed, OWN, index, row) for row in range(len(windows.latents))],
-        )
-        self.module.train(training)
+        with self._own_frames(index, len(windows.latents)) as generators:
+            made = self.module.generate(windows.latents[:, :kept], actions, windows.prefix - kept, generators)
         latents = torch.cat([windows.latents[:, :kept], made, windows.latents[:, windows.prefix :]], 1)
         return Windows(latents, windows.actions, windows.prefix)
+
+    @contextmanager
+    def _own_frames(self, index: int, windows: int) -> Iterator[list[torch.Generator]]:
+        """Within the context the network generates; with the generators that it draws from for batch ``index``."""
+        training = self.module.training
+        self.module.eval()
+        try:
+            yield [torch_generator(self.seed, OWN, index, row) for row in range(windows)]
+        finally:
+            self.module.train(training)
 
     def _held_out_loss(self, truth: TrueWindows) -> float:
         """The training loss, with all of the action and the same draws at every validation."""

@@ -19,7 +19,14 @@ from slowfast.world_model import WorldModel
 Phrases = Mapping[str, Sequence[str]]
 
 
-def world_config(source: EpisodeSource, name: str, context: int, chunk: int, memory: dict[str, Any]) -> WorldConfig:
+def world_config(
+    source: EpisodeSource,
+    name: str,
+    context: int,
+    chunk: int,
+    memory: dict[str, Any],
+    memory_kind: str | None = None,
+) -> WorldConfig:
     """Settings of a world like the one that ``source`` (frames) was recorded in."""
     if source.key != "frames":
         raise ValueError(f"the validation data set holds {source.key}; it has to hold frames")
@@ -28,7 +35,7 @@ def world_config(source: EpisodeSource, name: str, context: int, chunk: int, mem
     if metadata.get("environment"):
         environment = {"id": metadata["environment"], "kwargs": metadata.get("environment_arguments", {})}
     height, width = source.shape(0)[:2]
-    return WorldConfig(name, (height, width), context, chunk, _fps(source), memory, environment)
+    return WorldConfig(name, (height, width), context, chunk, _fps(source), memory, environment, memory_kind)
 
 
 def new_world(

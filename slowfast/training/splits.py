@@ -40,7 +40,7 @@ class Subset:
         """Rows of a per-step info of episode ``i``, or None where the source keeps none by that name."""
         if not isinstance(self.whole, Store):
             return None
-        rows = self.whole[int(self.episodes[i])].infos.get(name)
+        rows = self.whole.info(int(self.episodes[i]), name)
         return None if rows is None else rows[start:stop]
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from slowfast.fast.bank import Bank
+from slowfast.fast.bank import Bank, Seen
+from slowfast.heads.poses import PoseScale
 
 FIRST = torch.tensor([0])
 
@@ -63,3 +64,42 @@ def test_an_episode_keeps_the_same_alone_and_among_others(dreamed: bool) -> None
         alone = Bank.empty(4, frames, 1).offer(FIRST, frames[row : row + 1], dreamed)
         assert torch.equal(alone.latents[0], together.latents[row])
         assert alone.kept[0] == together.kept[row]
+
+
+def seen_from(*places: float) -> Seen:
+    """Places along the x axis, a unit being a step."""
+    poses = torch.zeros(1, len(places), 3)
+    poses[0, :, 0] = torch.tensor(places)
+    return Seen(poses, PoseScale(1.0, 20.0))
+
+
+def test_with_poses_alike_is_what_was_seen_from_near_by() -> None:
+    start = Bank.empty(3, views(0), 1, posed=True)
+    bank = start.offer(FIRST, views(0, 0, 90), False, seen_from(0.0, 5.0, 5.1))
+    assert kept(bank) == [0, 90], "the same view from elsewhere is kept, a newer one from the same place replaces"
+    assert bank.poses is not None
+    torch.testing.assert_close(bank.poses[0, :2, 0], torch.tensor([0.0, 5.1]))
+    dreamed = bank.offer(FIRST, views(120, 150), True, seen_from(0.4, 0.6))
+    assert kept(dreamed) == [0, 90, 150], "what was dreamed from a known place is passed over"
+    full = dreamed.offer(FIRST, views(33), False, seen_from(4.0))
+    assert kept(full) == [0, 33, 150], "no room: the nearest one goes"
+
+
+def test_a_frame_from_nobody_knows_where_is_passed_over() -> None:
+    bank = Bank.empty(3, views(0), 1, posed=True).offer(FIRST, views(10, 20), False, seen_from(float("nan"), 1.0))
+    assert kept(bank) == [20]
+
+
+def test_episodes_exchange_what_they_kept() -> None:
+    frames, seen = torch.cat([views(0, 90), views(180, 270)]), seen_from(0.0, 3.0)
+    both = Bank.empty(2, views(0), 2, posed=True).offer(
+        torch.arange(2),
+        frames,
+        False,
+        Seen(seen.poses.repeat(2, 1, 1) + torch.tensor([0.0, 9.0])[:, None, None], seen.scale),
+    )
+    other = both.exchanged(torch.tensor([1, 0]))
+    assert torch.equal(other.latents, both.latents.flip(0))
+    assert other.poses is not None
+    assert both.poses is not None
+    assert torch.equal(other.poses, both.poses.flip(0))

@@ -1,4 +1,4 @@
-"""What both ``slowfast train`` verbs share: the bar, a clean stop on a signal, the figures and the gate at the end."""
+"""What the ``slowfast train`` verbs share: the bar, a clean stop on a signal, the figures and the gate at the end."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from slowfast.training.trainer import Trainer
 
 if TYPE_CHECKING:
     from slowfast.cli.train.codec import TrainCodec
+    from slowfast.cli.train.odometry import TrainOdometry
     from slowfast.cli.train.slow import TrainSlow
 
 
-def train(task: TrainTask, config: TrainCodec | TrainSlow) -> int:
+def train(task: TrainTask, config: TrainCodec | TrainSlow | TrainOdometry) -> int:
     """Trains and prints the last figures. Status 0, 1 when the gate fails, 130 when a signal ended it early.
 
     Of several processes (``accelerate launch``, ``torchrun``) the first one speaks for all.

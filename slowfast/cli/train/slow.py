@@ -42,7 +42,9 @@ class TrainSlow:
     chunk: int = 4
     """Frames that a dream makes at once (f_g)."""
     memory: dict[str, Any] = field(default_factory=lambda: {"name": "paper"})
-    """The world's default memory rule: its name and settings."""
+    """The world's own memory rule: its name and settings."""
+    memory_kind: Literal["temp_lora", "retrieval", "hybrid"] | None = None
+    """The kind of memory that the world makes unless asked for another; by default what its rule is."""
     unet: UNetConfig = field(default_factory=UNetConfig)
     """The network, when it is a new one."""
     scheduler: SchedulerConfig = field(default_factory=SchedulerConfig)
@@ -70,12 +72,15 @@ def run(config: TrainSlow) -> int:
     from slowfast.cli.train._run import train
     from slowfast.training.latents import latents_of
     from slowfast.training.processes import processes
+    from slowfast.training.recalled import EpisodePoses
     from slowfast.training.slow_task import SlowTask
     from slowfast.training.slow_world import new_world, world_config, world_from
     from slowfast.training.splits import open_splits
 
     splits = open_splits(config.data, config.task.validation_episodes)
-    settings = world_config(splits.validation, config.name, config.context, config.chunk, config.memory)
+    settings = world_config(
+        splits.validation, config.name, config.context, config.chunk, config.memory, config.memory_kind
+    )
     phrases, seed = config.task.phrases, config.train.seed
     if config.init is not None:
         world = world_from(settings, splits.validation, config.init, config.codec, phrases, seed)
@@ -87,5 +92,6 @@ def run(config: TrainSlow) -> int:
     with processes().main_process_first(), Bar("latents", unit="episode") as bar:
         folder = config.latents or config.run / "latents"
         latents = latents_of(splits.train, world.codec, folder, processes().device, bar)
-    task = SlowTask(world, config.task, latents, dict(splits.measured), seed)
+    poses = EpisodePoses.of(splits.train) if config.task.recalled else None
+    task = SlowTask(world, config.task, latents, dict(splits.measured), seed, poses)
     return train(task, config)

@@ -10,7 +10,6 @@ from itertools import pairwise
 import torch
 
 from slowfast.fast import EpisodicMemory
-from slowfast.fast.bank import Bank
 from slowfast.fast.generators import episode_generator
 from slowfast.fast.memory_state import MemoryState
 from slowfast.slow.windows import ActionTensors, select_actions
@@ -89,10 +88,17 @@ def shuffled(latents: torch.Tensor, seed: int) -> torch.Tensor:
 
 def neighbours(memory: EpisodicMemory) -> EpisodicMemory:
     """A copy in which every episode has its neighbour's memory."""
-    snapshot = memory.snapshot()
+    snapshot, order = memory.snapshot(), torch.arange(len(memory)).roll(1)
     other = EpisodicMemory(
-        memory.slow, memory.rule, len(memory), memory.seed, memory.context, memory.chunk, memory.base_hash
+        memory.slow,
+        memory.rule,
+        len(memory),
+        memory.seed,
+        memory.context,
+        memory.chunk,
+        memory.base_hash,
+        memory.odometry,
     )
-    bank = snapshot.bank and Bank(snapshot.bank.latents.roll(1, 0), snapshot.bank.kept.roll(1, 0))
-    other.restore(replace(snapshot, rows=snapshot.rows.roll(1, 0), bank=bank))
+    bank = snapshot.bank and snapshot.bank.exchanged(order)
+    other.restore(replace(snapshot, rows=snapshot.rows[order.to(snapshot.rows.device)], bank=bank))
     return other
