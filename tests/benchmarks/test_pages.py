@@ -22,7 +22,7 @@ CARD = ROOT / "slowfast/checkpoints/doom-rooms/README.md"
 
 def quality(sensitivity: float) -> dict[str, Any]:
     cell = {"value": sensitivity, "low": sensitivity - 0.1, "high": sensitivity + 0.1}
-    split = {"windows": 8, "worlds": 2, "figures": dict.fromkeys(tables.QUALITY, cell)}
+    split = {"windows": 8, "worlds": 2, "frames": 97, "figures": dict.fromkeys(tables.QUALITY, cell)}
     return {
         "world": "doom-rooms",
         "prefix": 4,

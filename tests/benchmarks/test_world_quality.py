@@ -13,6 +13,7 @@ from world_quality import Figure, Settings
 
 from slowfast.datasets.windows import WindowLoader, WindowShape
 from slowfast.evaluation.one_chunk import TrueWindows, action_effect, one_chunk_errors, route
+from slowfast.training.codec_task import psnr
 from slowfast.world_model import WorldModel
 
 
@@ -40,8 +41,11 @@ def test_figures_are_those_of_the_evaluation(settings: Settings, result: dict[st
     plain, spoken = (route(world.action_spec, truth, text=text) for text in (False, True))
     errors = one_chunk_errors(world, plain, settings.seed)
     effects = [action_effect(world, told, world_quality.SWAP, settings.seed) for told in (plain, spoken)]
-    for name in ("first_frame_ratio", "chunk_ratio", "first_frame_psnr", "chunk_psnr", "repeat_psnr", "codec_psnr"):
+    for name in ("first_frame_ratio", "chunk_ratio", "first_frame_psnr", "chunk_psnr", "repeat_psnr"):
         assert figures[name] == pytest.approx(getattr(errors, name), rel=1e-6), name
+    everything = np.concatenate([store.frames(i) for i in range(len(store))])[None]
+    assert figures["codec_psnr"] == pytest.approx(psnr(everything, world.decode(world.encode(everything))), rel=1e-5)
+    assert result["splits"]["validation"]["frames"] == everything.shape[1] == 3 * 13
     for prefix, effect in zip(("", "text_"), effects, strict=True):
         for name in ("action_sensitivity", "shuffled_actions"):
             assert figures[f"{prefix}{name}"] == pytest.approx(getattr(effect, name), abs=1e-4), name
