@@ -6,40 +6,25 @@ from the same noise, with those that look like the draft at the start of the pre
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
 import torch
 
 from slowfast.fast.generators import states
 from slowfast.fast.likeness import likest
-from slowfast.fast.showing import Kept, answer_with, near_frames, picked
-from slowfast.slow.windows import ActionTensors
-
-if TYPE_CHECKING:
-    from slowfast.fast.memory import EpisodicMemory
-    from slowfast.slow import SlowLearner
+from slowfast.fast.showing import Kept, Look, Request, picked
 
 
-def answer_by_likeness(
-    slow: SlowLearner,
-    memory: EpisodicMemory,
-    kept: Kept,
-    context: torch.Tensor,
-    actions: ActionTensors,
-    frames: int,
-    generators: Sequence[torch.Generator],
-    steps: int | None,
-) -> torch.Tensor:
+def answer_by_likeness(kept: Kept) -> Look:
     """One draft, one look among the ``kept`` frames, one answer."""
-    before, count = states(generators), memory.rule.recalled
-    draft = slow.generate(context, actions, frames, generators, steps)
-    asked = draft[:, [min(slot, frames - 1) for slot in range(count)]]
-    picks, likeness = likest(asked, near_frames(memory, context), kept.latents, kept.usable)
-    for generator, state in zip(generators, before, strict=True):
-        generator.set_state(state.clone())
-    shown = picked(kept.latents, picks)
-    made = answer_with(slow, memory, shown, context, actions, frames, generators, steps)
-    # Where too little is kept, or nothing like the first of the new frames, the draft stands.
-    ready = likeness.isfinite().all(1) & (likeness[:, 0] >= memory.rule.alike)
-    return torch.where(ready[:, None, None, None, None], made, draft)
+
+    def look(request: Request) -> torch.Tensor:
+        before, rule = states(request.generators), request.memory.rule
+        draft = request.plain()
+        asked = draft[:, [min(slot, request.frames - 1) for slot in range(rule.recalled)]]
+        picks, likeness = likest(asked, request.near, kept.latents, kept.usable)
+        shown = picked(kept.latents, picks)
+        made = request.from_noise(lambda: request.with_shown(shown), before)
+        # Where too little is kept, or nothing like the first of the new frames, the draft stands.
+        ready = likeness.isfinite().all(1) & (likeness[:, 0] >= rule.alike)
+        return torch.where(ready[:, None, None, None, None], made, draft)
+
+    return look

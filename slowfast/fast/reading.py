@@ -14,6 +14,7 @@ import torch
 
 from slowfast.fast.by_likeness import answer_by_likeness
 from slowfast.fast.by_pose import answer_by_pose
+from slowfast.fast.showing import Request
 from slowfast.slow.windows import ActionTensors, select_actions
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def generate(
         look = None
     else:
         size, longest = min(size, memory.rule.recall_chunk or size), memory.context
-        look = answer_by_likeness if kept.poses is None else answer_by_pose(memory, kept, context, episodes)
+        look = answer_by_likeness(kept) if kept.poses is None else answer_by_pose(memory, kept, context, episodes)
     known, done = context, 0
     with nullcontext() if memory is None else memory.attached(episodes):
         while done < frames:
@@ -57,7 +58,6 @@ def generate(
                 made = slow.generate(near, led, count, generators, steps)
             else:
                 assert memory is not None
-                assert kept is not None
-                made = look(slow, memory, kept, near, led, count, generators, steps)
+                made = look(Request(slow, memory, near, led, count, generators, steps))
             known, done = torch.cat([known, made], 1), done + count
     return known[:, context.shape[1] :]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -25,44 +25,46 @@ class Kept:
     poses: torch.Tensor | None = None
 
 
-class Look(Protocol):
-    """Makes ``frames`` new ones after ``context`` with one look among the kept frames."""
+@dataclass(frozen=True)
+class Request:
+    """What is asked of the network: ``frames`` new ones after ``context`` ``[B, P, C, h, w]``, with ``actions``
+    ``[B, P + frames]``, generators and sampling steps as ``slow.generate`` takes them."""
 
-    def __call__(
-        self,
-        slow: SlowLearner,
-        memory: EpisodicMemory,
-        kept: Kept,
-        context: torch.Tensor,
-        actions: ActionTensors,
-        frames: int,
-        generators: Sequence[torch.Generator],
-        steps: int | None,
-    ) -> torch.Tensor: ...
+    slow: SlowLearner
+    memory: EpisodicMemory
+    context: torch.Tensor
+    actions: ActionTensors
+    frames: int
+    generators: Sequence[torch.Generator]
+    steps: int | None
+
+    @property
+    def near(self) -> torch.Tensor:
+        """What of the context stays beside frames that are shown again."""
+        return self.context[:, -max(self.memory.context - self.memory.rule.recalled, 1) :]
+
+    def plain(self) -> torch.Tensor:
+        """The answer without any."""
+        return self.slow.generate(self.context, self.actions, self.frames, self.generators, self.steps)
+
+    def with_shown(self, shown: torch.Tensor) -> torch.Tensor:
+        """The answer with frames ``shown`` ``[B, n, C, h, w]`` before the last ones of the context."""
+        context, near = self.context, self.near
+        led = select_actions(self.actions, (slice(None), slice(context.shape[1] - near.shape[1], None)))
+        null = self.slow.null_actions(len(context), shown.shape[1])
+        unknown = {name: own.to(context.device) for name, own in null.items()}
+        prefix = torch.cat([shown.to(context), near], 1)
+        return self.slow.generate(prefix, concat_actions([unknown, led]), self.frames, self.generators, self.steps)
+
+    def from_noise(self, answer: Callable[[], torch.Tensor], before: torch.Tensor) -> torch.Tensor:
+        """An ``answer`` from the noise that the generators had ``before``."""
+        for generator, state in zip(self.generators, before, strict=True):
+            generator.set_state(state.clone())
+        return answer()
 
 
-def near_frames(memory: EpisodicMemory, context: torch.Tensor) -> torch.Tensor:
-    """What of ``context`` stays beside the frames that are shown again."""
-    return context[:, -max(memory.context - memory.rule.recalled, 1) :]
-
-
-def answer_with(
-    slow: SlowLearner,
-    memory: EpisodicMemory,
-    shown: torch.Tensor,
-    context: torch.Tensor,
-    actions: ActionTensors,
-    frames: int,
-    generators: Sequence[torch.Generator],
-    steps: int | None,
-) -> torch.Tensor:
-    """``slow.generate`` with frames ``shown`` ``[B, n, C, h, w]`` before the last ones of ``context``."""
-    near = near_frames(memory, context)
-    led = select_actions(actions, (slice(None), slice(context.shape[1] - near.shape[1], None)))
-    null = slow.null_actions(len(context), shown.shape[1])
-    unknown = {name: own.to(context.device) for name, own in null.items()}
-    prefix = torch.cat([shown.to(context), near], 1)
-    return slow.generate(prefix, concat_actions([unknown, led]), frames, generators, steps)
+Look = Callable[[Request], torch.Tensor]
+"""Answers a request with one look among kept frames."""
 
 
 def picked(frames: torch.Tensor, picks: torch.Tensor) -> torch.Tensor:
