@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
+    from slowfast.fast.memory_state import MemoryState
+    from slowfast.fast.replay import Stream
     from slowfast.slow.windows import ActionTensors
 
 Episodes = torch.Tensor | Sequence[int] | Sequence[bool] | None
@@ -39,3 +41,21 @@ def check_frames(index: torch.Tensor, latents: torch.Tensor, actions: ActionTens
     for name, tensor in actions.items():
         if tensor.shape[:2] != latents.shape[:2]:
             raise ValueError(f"action {name!r} has axes {tuple(tensor.shape[:2])}, latents {tuple(latents.shape[:2])}")
+
+
+def check_continues(stream: Stream, latents: torch.Tensor, actions: ActionTensors) -> None:
+    """Raises ValueError unless frames are of the size, and with the actions, of those that ``stream`` holds."""
+    if latents.shape[2:] != stream.latents.shape[2:] or actions.keys() != stream.actions.keys():
+        raise ValueError(
+            f"frames of {tuple(latents.shape[2:])} with actions {sorted(actions)} do not continue a stream of "
+            f"{tuple(stream.latents.shape[2:])} with {sorted(stream.actions)}"
+        )
+
+
+def check_same_size(snapshot: MemoryState, state: MemoryState) -> None:
+    """Raises ValueError unless ``snapshot`` is of as many episodes and numbers as ``state``."""
+    if snapshot.rows.shape != state.rows.shape:
+        raise ValueError(
+            f"the snapshot holds {tuple(snapshot.rows.shape)} (episodes, numbers an episode), "
+            f"this memory {tuple(state.rows.shape)}: restore it into a memory of the same world and rule"
+        )

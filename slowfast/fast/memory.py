@@ -16,7 +16,7 @@ import torch
 
 from slowfast.fast import generators as random
 from slowfast.fast.adapters import AdapterLayout, alone, attached, is_attached
-from slowfast.fast.arguments import Episodes, check_frames, episode_index
+from slowfast.fast.arguments import Episodes, check_continues, check_frames, check_same_size, episode_index
 from slowfast.fast.keeping import keep, kept_by, pose_of
 from slowfast.fast.learning import learn
 from slowfast.fast.memory_state import MemoryState
@@ -226,11 +226,7 @@ class EpisodicMemory:
 
     def restore(self, snapshot: MemoryState) -> None:
         """Back to the moment of ``snapshot``, draws included: what follows repeats the same bits."""
-        if snapshot.rows.shape != self._state.rows.shape:
-            raise ValueError(
-                f"the snapshot holds {tuple(snapshot.rows.shape)} (episodes, numbers an episode), "
-                f"this memory {tuple(self._state.rows.shape)}: restore it into a memory of the same world and rule"
-            )
+        check_same_size(snapshot, self._state)
         self._generators = random.from_states(snapshot.random)
         self._state = snapshot
 
@@ -287,11 +283,7 @@ class EpisodicMemory:
             stream = Stream.empty(len(self), self.context + self.chunk, latents.float(), actions)
             self._state = replace(self._state, stream=stream, replay=Replay.empty(self.rule.replay, stream))
         stream = cast(Stream, self._state.stream)
-        if latents.shape[2:] != stream.latents.shape[2:] or actions.keys() != stream.actions.keys():
-            raise ValueError(
-                f"frames of {tuple(latents.shape[2:])} with actions {sorted(actions)} do not continue a stream of "
-                f"{tuple(stream.latents.shape[2:])} with {sorted(stream.actions)}"
-            )
+        check_continues(stream, latents, actions)
         return stream
 
     def _learn(self, index: torch.Tensor, newest: Windows, steps: int) -> torch.Tensor:
