@@ -33,12 +33,12 @@ class CallTime:
     quietest: float
 
 
-@torch.inference_mode()
 def denoiser_ms(name: str, repeats: int, compiled: bool) -> dict[str, CallTime]:
     """One call of the world's network on one window of five frames, in float32; of diffusers' own
     ``UNet3DConditionModel`` of the same size, which says how fast the machine was meanwhile; and, if it is asked for,
-    of the compiled network. ``repeats``: calls of each."""
+    of the compiled network, which has to answer the same. ``repeats``: calls of each."""
     world = WorldModel.from_pretrained(name)
+    quick = WorldModel.from_pretrained(name, compile=True) if compiled else None
     inputs = _denoiser_inputs(world)
     known = inspect.signature(UNet3DConditionModel.__init__).parameters
     config = {name: value for name, value in world.slow.unet.config.items() if name in known}
@@ -46,10 +46,12 @@ def denoiser_ms(name: str, repeats: int, compiled: bool) -> dict[str, CallTime]:
     text = torch.randn(1, 1, stock.config["cross_attention_dim"])
     sample = inputs[0].transpose(1, 2)
     calls = {"own": lambda: world.slow.predict(*inputs), "stock": lambda: stock(sample, 500, text)}
-    if compiled:
-        quick = WorldModel.from_pretrained(name, compile=True)
+    if quick is not None:
         calls["compiled"] = lambda: quick.slow.predict(*inputs)
-    return dict(zip(calls, _call_times(list(calls.values()), repeats), strict=True))
+    with torch.inference_mode():
+        if quick is not None:
+            torch.testing.assert_close(calls["compiled"](), calls["own"](), rtol=1e-4, atol=1e-4)
+        return dict(zip(calls, _call_times(list(calls.values()), repeats), strict=True))
 
 
 def step_ms(world: WorldModel, repeats: int) -> float:

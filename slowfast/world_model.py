@@ -18,11 +18,13 @@ from einops import rearrange
 from slowfast.actions import ActionSpec, Columns
 from slowfast.codecs import Codec, load_codec
 from slowfast.fast import EpisodicMemory, MemoryRule
+from slowfast.fast.adapters import is_attached
 from slowfast.fast.choosing import chosen_rule
 from slowfast.fast.generators import episode_generator
 from slowfast.fast.reading import generate
 from slowfast.heads.odometry import Odometry
 from slowfast.slow import load_slow_learner
+from slowfast.slow.compiled import compile_network
 from slowfast.slow.windows import ActionTensors, concat_actions, select_actions
 from slowfast.starts import Starts
 from slowfast.world_folder import CONFIG, ODOMETRY, WorldConfig, find_world, read_config, write_config
@@ -56,8 +58,9 @@ class WorldModel:
     ) -> WorldModel:
         """A world that ships with the package, by name, or any folder that :meth:`save_pretrained` wrote.
 
-        ``compile``: let ``torch.compile`` compile the network on its first calls. Raises FileNotFoundError when
-        there is no such world, ValueError when the folder is of a newer format.
+        ``compile``: let ``torch.compile`` compile the network on its first calls, which takes minutes and on a CPU a
+        C++ compiler. Raises FileNotFoundError when there is no such world, ValueError when the folder is of a newer
+        format.
         """
         folder = find_world(name_or_folder)
         config = read_config(folder)
@@ -67,9 +70,8 @@ class WorldModel:
             _placed(part, device, dtype)
         world = cls(config, codec, slow, folder, odometry)  # type: ignore[arg-type]  # one class so far
         if compile:
-            # A memory hooks layers after compilation, so the compiled code has to look at hooks on every call.
-            torch._dynamo.config.skip_nnmodule_hook_guards = False
-            world.slow.unet.compile()
+            unet = world.slow.unet
+            compile_network(unet, reads_memory=lambda: is_attached(unet))
         return world
 
     @classmethod

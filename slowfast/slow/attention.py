@@ -47,6 +47,9 @@ class ShortAttention:
         if special or not plain:
             return self.stock(attn, hidden_states, encoder_hidden_states, *rest, **options)
         seen = hidden_states if encoder_hidden_states is None else encoder_hidden_states
+        if seen.shape[1] == 1 and not torch.is_grad_enabled():
+            # Whatever is asked of a single key gets all of its value; what learns keeps a gradient for every weight.
+            return attn.to_out[1](attn.to_out[0](attn.to_v(seen)))
         query, key, value = (
             project(rows).unflatten(-1, (attn.heads, -1)).transpose(1, 2)
             for project, rows in ((attn.to_q, hidden_states), (attn.to_k, seen), (attn.to_v, seen))
