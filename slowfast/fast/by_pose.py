@@ -2,6 +2,8 @@
 
 No draft is needed, so a frame takes one sampling. The first frame that is shown is the one nearest to where the step
 leads; the others are the nearest to the present place: beside what the network made of it, they say how far it is off.
+Where the first was seen from the very pose, the noise that the new frame is made from holds some of it, as in SDEdit
+(arXiv 2108.01073): the network, which was never told that it is the answer, else doubts it now and then.
 """
 
 from __future__ import annotations
@@ -43,7 +45,9 @@ def answer_by_pose(memory: EpisodicMemory, kept: Kept, context: torch.Tensor, ep
         usable = kept.usable.repeat_interleave(near.shape[1], 0) & other
         asked = torch.stack([there, *[pose] * (rule.recalled - 1)], 1)
         picks, apart = nearest(asked, poses, usable, odometry.scale)
-        made = _either(request, picked(kept.latents, picks), apart.isfinite().all(1) & (apart[:, 0] <= rule.near))
+        trust = rule.trust * (1 - apart[:, 0].nan_to_num(torch.inf) / rule.same).clamp(0, 1) if rule.trust else None
+        ready = apart.isfinite().all(1) & (apart[:, 0] <= rule.near)
+        made = _either(request, picked(kept.latents, picks), ready, trust)
         for step in odometry(torch.cat([present, made[:, :-1]], 1), made, vectors).unbind(1):
             pose = moved(pose, step)
         return made
@@ -51,17 +55,19 @@ def answer_by_pose(memory: EpisodicMemory, kept: Kept, context: torch.Tensor, ep
     return look
 
 
-def _either(request: Request, shown: torch.Tensor, ready: torch.Tensor) -> torch.Tensor:
+def _either(
+    request: Request, shown: torch.Tensor, ready: torch.Tensor, trust: torch.Tensor | None = None
+) -> torch.Tensor:
     """The answer with ``shown`` where ``ready`` ``bool [B]``, else without, from the same noise; neither in vain.
 
     What the generators have drawn afterwards does not depend on which of the two was needed.
     """
     same_draws = request.context.shape[1] == shown.shape[1] + request.near.shape[1]
     if same_draws and bool(ready.all()):
-        return request.with_shown(shown)
+        return request.with_shown(shown, trust)
     if same_draws and not bool(ready.any()):
         return request.plain()
     before = states(request.generators)
     plain = request.plain()
-    made = request.from_noise(lambda: request.with_shown(shown), before)
+    made = request.from_noise(lambda: request.with_shown(shown, trust), before)
     return torch.where(ready[:, None, None, None, None], made, plain)

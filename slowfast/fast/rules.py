@@ -45,8 +45,10 @@ class MemoryRule:
     ``recall_chunk``: new frames that are made with one look among them (None: as many as are asked for; fewer find
     better frames and take longer). ``recall_by``: what they are found by, ``pose`` (where the world's odometry says
     that they were seen from; a world without one goes by likeness) or ``likeness`` (to a draft of what comes).
-    ``near``: steps of the world beyond which, ``alike``: cosine likeness below which no kept frame is shown. With
-    ``steps`` 0 nothing is learned and kept frames are all there is.
+    ``near``: steps of the world beyond which, ``alike``: cosine likeness below which no kept frame is shown. ``trust``:
+    share, in the noise that a new frame is made from, of a kept one seen from the very pose that it will be seen from;
+    it falls to nothing ``same`` steps of the world away from there. With ``steps`` 0 nothing is learned and kept frames
+    are all there is.
     """
 
     name: str = "paper"
@@ -70,6 +72,8 @@ class MemoryRule:
     recall_by: str = "pose"
     near: float = 2.0
     alike: float = 0.45
+    trust: float = 0.3
+    same: float = 0.5
     bank: int = 256
 
     def __post_init__(self) -> None:
@@ -86,6 +90,9 @@ class MemoryRule:
             raise ValueError(f"memory rule {self.name!r}: recall_by is {', '.join(FOUND_BY)}, got {self.recall_by!r}")
         if not self.near >= 0:
             raise ValueError(f"memory rule {self.name!r}: near is a number of steps, got {self.near}")
+        if not (0 <= self.trust < 1 and self.same > 0):
+            said = f"trust is a share in [0, 1), same a number of steps above 0, got {self.trust} and {self.same}"
+            raise ValueError(f"memory rule {self.name!r}: {said}")
         if not -1 <= self.alike <= 1:
             raise ValueError(f"memory rule {self.name!r}: alike is a cosine, from -1 to 1, got {self.alike}")
         if self.levels not in LEVELS:

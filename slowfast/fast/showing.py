@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from slowfast.slow.windows import ActionTensors, concat_actions, select_actions
+from slowfast.slow.windows import ActionTensors, Guess, concat_actions, select_actions
 
 if TYPE_CHECKING:
     from slowfast.fast.memory import EpisodicMemory
@@ -47,14 +47,17 @@ class Request:
         """The answer without any."""
         return self.slow.generate(self.context, self.actions, self.frames, self.generators, self.steps)
 
-    def with_shown(self, shown: torch.Tensor) -> torch.Tensor:
-        """The answer with frames ``shown`` ``[B, n, C, h, w]`` before the last ones of the context."""
+    def with_shown(self, shown: torch.Tensor, trust: torch.Tensor | None = None) -> torch.Tensor:
+        """The answer with frames ``shown`` ``[B, n, C, h, w]`` before the last ones of the context. ``trust`` ``[B]``:
+        how far the first of them is a guess at the first new frame (None: not at all)."""
         context, near = self.context, self.near
         led = select_actions(self.actions, (slice(None), slice(context.shape[1] - near.shape[1], None)))
         null = self.slow.null_actions(len(context), shown.shape[1])
         unknown = {name: own.to(context.device) for name, own in null.items()}
         prefix = torch.cat([shown.to(context), near], 1)
-        return self.slow.generate(prefix, concat_actions([unknown, led]), self.frames, self.generators, self.steps)
+        guess = None if trust is None else _first(shown[:, :1].to(context), trust.to(context), self.frames)
+        led = concat_actions([unknown, led])
+        return self.slow.generate(prefix, led, self.frames, self.generators, self.steps, guess=guess)
 
     def from_noise(self, answer: Callable[[], torch.Tensor], before: torch.Tensor) -> torch.Tensor:
         """An ``answer`` from the noise that the generators had ``before``."""
@@ -65,6 +68,13 @@ class Request:
 
 Look = Callable[[Request], torch.Tensor]
 """Answers a request with one look among kept frames."""
+
+
+def _first(frame: torch.Tensor, trust: torch.Tensor, frames: int) -> Guess:
+    """A guess ``[B, 1, C, h, w]`` at the first of new ``frames``, and none at the others."""
+    alone = torch.zeros(len(frame), frames, device=frame.device, dtype=frame.dtype)
+    alone[:, 0] = trust
+    return Guess(frame.expand(-1, frames, -1, -1, -1), alone)
 
 
 def picked(frames: torch.Tensor, picks: torch.Tensor) -> torch.Tensor:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 if TYPE_CHECKING:
     import torch
 
-    from slowfast.slow.windows import ActionTensors, Windows
+    from slowfast.slow.windows import ActionTensors, Guess, Windows
 
 SLOW_LEARNERS = {"MaskedVideoDiffusion": "slowfast.slow.masked_diffusion:MaskedVideoDiffusion"}
 """The ``class`` in a folder's ``slow_learner.json``, and where it lives."""
@@ -45,6 +45,7 @@ class SlowLearner(Protocol):
         generators: Sequence[torch.Generator],
         steps: int | None = None,
         guidance: float | None = None,
+        guess: Guess | None = None,
     ) -> torch.Tensor:
         """New latents ``[B, frames, C, h, w]`` after ``context`` ``[B, P, C, h, w]``."""
         ...

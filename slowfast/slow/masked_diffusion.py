@@ -21,7 +21,7 @@ from slowfast.model_folder import save_model
 from slowfast.slow.config import MaskedDiffusionConfig, SamplingConfig
 from slowfast.slow.noise import CLEAN, NoiseProcess
 from slowfast.slow.unet import MaskedUNet3D
-from slowfast.slow.windows import ActionTensors, Windows
+from slowfast.slow.windows import ActionTensors, Guess, Windows
 
 
 class MaskedVideoDiffusion(nn.Module):
@@ -112,12 +112,13 @@ class MaskedVideoDiffusion(nn.Module):
         generators: Sequence[torch.Generator],
         steps: int | None = None,
         guidance: float | None = None,
+        guess: Guess | None = None,
     ) -> torch.Tensor:
         """Samples ``[B, frames, C, h, w]`` after ``context`` ``[B, P, C, h, w]``, P >= 0; actions ``[B, P + frames]``.
 
         B = k * E, episode-major; the starting noise of an episode comes from its generator. The context is the same
-        bits at every step unless ``context_noise`` says otherwise. Raises ValueError when P + frames is more than the
-        window.
+        bits at every step unless ``context_noise`` says otherwise. With a ``guess`` sampling starts from what is
+        trusted of it and joins the others on the way. Raises ValueError when P + frames is more than the window.
         """
         batch, prefix = context.shape[:2]
         if prefix + frames > self.config.window:
@@ -129,12 +130,23 @@ class MaskedVideoDiffusion(nn.Module):
         drawn = _normal(generators, batch, (prefix + frames, *context.shape[2:])).to(context)
         clean = self.noise.mix(context, drawn[:, :prefix], level[:, :prefix])
         sample = drawn[:, prefix:] * self.noise.start_scale
-        for timestep in self.noise.timesteps(steps or self.config.steps, context.device):
-            level[:, prefix:] = timestep
-            shown = level if self.config.prefix_timestep == "own" else torch.full_like(level, float(timestep))
+        timesteps = self.noise.timesteps(steps or self.config.steps, context.device)
+        begins = None
+        if guess is not None:
+            trust = guess.trust.to(context.device)
+            begins = self.noise.level_of(trust)
+            mixed = self.noise.mix(guess.latents.to(context), drawn[:, prefix:], begins)
+            sample = torch.where((trust > 0)[..., None, None, None], mixed, sample)
+        for number, timestep in enumerate(timesteps):
+            level[:, prefix:] = timestep if begins is None else begins.clamp(max=timestep)
+            shown = level if self.config.prefix_timestep == "own" else level[:, -1:].expand_as(level)
             scaled = self._scaled(sample, timestep)
             prediction = self._guided(torch.cat([clean, scaled], 1), shown, actions, guidance)[:, prefix:]
-            sample = self.noise.step(prediction, timestep, sample)
+            if begins is None:
+                sample = self.noise.step(prediction, timestep, sample)
+            else:
+                later = timesteps[number + 1 : number + 2].tolist() or [CLEAN]
+                sample = self.noise.between(prediction, sample, level[:, prefix:], begins.clamp(max=later[0]))
         return sample
 
     def set_sampling(self, sampling: SamplingConfig) -> None:

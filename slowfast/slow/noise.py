@@ -96,6 +96,33 @@ class NoiseProcess:
         """One deterministic sampling step for all episodes at once."""
         return self.scheduler.step(prediction, timestep, sample, return_dict=False)[0]
 
+    def level_of(self, signal: torch.Tensor) -> torch.Tensor:
+        """The level at which so much of the data is left: ``signal`` in [0, 1), of any shape.
+
+        Raises ValueError for a scheduler that samples with other scales than it was trained with.
+        """
+        if self.flow:
+            return self.levels * (1 - signal)
+        if self.start_scale != 1:
+            name = type(self.scheduler).__name__
+            raise ValueError(f"{name} starts from noise alone: use flow matching or DDIM, or trust 0")
+        falling = self.scheduler.alphas_cumprod.to(signal.device).sqrt()
+        return torch.searchsorted(-falling, -signal.contiguous()).clamp(max=self.levels - 1).float()
+
+    def between(
+        self, prediction: torch.Tensor, sample: torch.Tensor, level: torch.Tensor, following: torch.Tensor
+    ) -> torch.Tensor:
+        """One deterministic step of frames ``[B, F, ...]`` from ``level`` to ``following`` ``[B, F]``, a frame its own;
+        to :data:`CLEAN` it gives the data."""
+        signal, sigma = self._scales(level, sample)
+        if self.prediction == "flow":
+            data, noise = sample - sigma * prediction, sample + signal * prediction
+        elif self.prediction == "epsilon":
+            data, noise = (sample - sigma * prediction) / signal, prediction
+        else:
+            data, noise = signal * sample - sigma * prediction, sigma * sample + signal * prediction
+        return torch.where((following == level).view(*level.shape, 1, 1, 1), sample, self.mix(data, noise, following))
+
     @property
     def start_scale(self) -> float:
         """Standard deviation of the noise that sampling starts from."""

@@ -47,6 +47,15 @@ class Windows:
         return Windows(self.latents.to(device), {k: v.to(device) for k, v in self.actions.items()}, self.prefix)
 
 
+@dataclass(frozen=True)
+class Guess:
+    """What new frames may look like: ``latents`` ``[B, n, C, h, w]``, and how far each is trusted, ``trust`` ``[B, n]``
+    in [0, 1): the share of it in the noise that sampling starts from. 0: noise alone."""
+
+    latents: torch.Tensor
+    trust: torch.Tensor
+
+
 def select_actions(actions: ActionTensors, index: Any) -> ActionTensors:
     """``actions[index]`` for every component."""
     return {name: tensor[index] for name, tensor in actions.items()}

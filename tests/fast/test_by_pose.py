@@ -13,7 +13,7 @@ from slowfast.fast.generators import episode_generator, states
 from slowfast.fast.reading import generate
 from slowfast.heads.odometry import Odometry, OdometryConfig
 from slowfast.slow.masked_diffusion import MaskedVideoDiffusion
-from slowfast.slow.windows import ActionTensors, concat_actions, select_actions
+from slowfast.slow.windows import ActionTensors, Guess, concat_actions, select_actions
 from tests.fast.conftest import CHANNELS, CHUNK, CONTEXT, SIDE
 
 LEFT, RIGHT, FORWARD, STAY = range(4)
@@ -81,9 +81,9 @@ def shown_frames(monkeypatch: pytest.MonkeyPatch, slow: MaskedVideoDiffusion) ->
     shown: list[torch.Tensor] = []
     original = type(slow).generate
 
-    def spy(self: MaskedVideoDiffusion, context: torch.Tensor, *rest: object) -> torch.Tensor:
+    def spy(self: MaskedVideoDiffusion, context: torch.Tensor, *rest: object, **named: object) -> torch.Tensor:
         shown.append(context)
-        return original(self, context, *rest)
+        return original(self, context, *rest, **named)
 
     monkeypatch.setattr(type(slow), "generate", spy)
     return shown
@@ -120,6 +120,35 @@ def test_the_network_is_shown_where_the_step_leads_and_where_it_is(
     assert torch.equal(shown[1][:, 3:], made[:, :1])
     after = memory.snapshot()
     assert (after.bank is before.bank, after.pose is before.pose) == (True, True), "reading writes nothing"
+
+
+def test_a_view_from_the_very_pose_is_trusted_and_one_from_elsewhere_is_not(
+    reader: MaskedVideoDiffusion, odometry: Odometry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guesses: list[Guess | None] = []
+    original = type(reader).generate
+
+    def spy(self: MaskedVideoDiffusion, *given: object, guess: Guess | None = None) -> torch.Tensor:
+        guesses.append(guess)
+        return original(self, *given, guess=guess)
+
+    monkeypatch.setattr(type(reader), "generate", spy)
+    context, past = views(1, 1, 2, 3, 0), told(reader, 1, LEFT, LEFT, LEFT, LEFT)
+
+    def guessed(move: int, **settings: float) -> Guess | None:
+        memory = memory_of(reader, odometry, near=2.0, **settings)
+        around(reader, memory)
+        generate(reader, memory, context, concat_actions([past, told(reader, 1, move)]), 1, [episode_generator(0, 0)])
+        return guesses.pop()
+
+    there, off = guessed(LEFT, trust=0.4), guessed(FORWARD, trust=0.4)
+    assert there is not None
+    assert off is not None
+    assert torch.equal(there.latents[0, 0], views(1, 1).half().float()[0, 0]), "place 1 is where the turn leads"
+    assert 0.25 < float(there.trust) <= 0.4, "as near as an odometry can tell"
+    assert float(off.trust) == 0, "a step off every kept view"
+    assert 0 < float(guessed(FORWARD, trust=0.4, same=4.0).trust) < 0.4
+    assert guessed(LEFT, trust=0.0) is None
 
 
 def test_where_nothing_near_was_seen_nothing_is_shown(

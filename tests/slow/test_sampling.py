@@ -10,7 +10,8 @@ import torch
 
 from slowfast.slow.config import SamplingConfig
 from slowfast.slow.masked_diffusion import MaskedVideoDiffusion
-from slowfast.slow.windows import concat_actions, select_actions
+from slowfast.slow.noise import NoiseProcess
+from slowfast.slow.windows import Guess, concat_actions, select_actions
 
 PROCESSES = ("flow", "epsilon", "v_prediction")
 SPLITS = ((0, 8), (1, 7), (4, 4), (7, 1), (0, 1), (1, 1), (3, 2))
@@ -161,3 +162,39 @@ def test_a_spacing_is_refused_without_flow_matching(learner: Any) -> None:
     for wrong in ({"steps": 0}, {"shift": 0.0}, {"context_noise": 1.0}):
         with pytest.raises(ValueError, match="sampl"):
             SamplingConfig(**wrong)
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+@every_process
+def test_a_guess_that_nobody_trusts_changes_nothing(
+    learner: Any, windows: Any, generators: Any, process: str, steps: int
+) -> None:
+    slow, batch = learner(process), windows(2, 3, 2)
+    context, guess = batch.latents[:, :3], Guess(batch.latents[:, 3:], torch.zeros(2, 2))
+    plain = slow.generate(context, batch.actions, 2, generators(2), steps=steps)
+    made = slow.generate(context, batch.actions, 2, generators(2), steps=steps, guess=guess)
+    torch.testing.assert_close(made, plain, rtol=1e-4, atol=1e-4)
+
+
+@both_timesteps
+@every_process
+def test_a_new_frame_begins_with_as_much_of_a_guess_as_it_is_trusted(
+    learner: Any, windows: Any, generators: Any, process: str, prefix_timestep: str
+) -> None:
+    slow, batch = learner(process, prefix_timestep=prefix_timestep), windows(2, 3, 1)
+    context, guess = batch.latents[:, :3], batch.latents[:, 3:]
+
+    def off(trust: float) -> torch.Tensor:
+        shares = torch.tensor([[0.0], [trust]])  # the first episode has no guess
+        made = slow.generate(context, batch.actions, 1, generators(2), steps=3, guess=Guess(guess, shares))
+        return (made - guess).square().flatten(1).mean(1)
+
+    none, half, most = off(0.0), off(0.5), off(0.99)
+    assert most[1] < 0.1 * half[1] < 0.1 * none[1]
+    torch.testing.assert_close(torch.stack([half[0], most[0]]), none[:1].expand(2), rtol=1e-3, atol=1e-4)
+
+
+def test_a_guess_needs_noise_of_the_trained_scale() -> None:
+    process = NoiseProcess.create("EulerDiscreteScheduler")
+    with pytest.raises(ValueError, match="EulerDiscreteScheduler starts from noise alone"):
+        process.level_of(torch.tensor([0.5]))
