@@ -1,12 +1,12 @@
 """Fills the model card of a world: its figures, its training facts, and the picture of left and right.
 
     python benchmarks/world_quality.py --world doom-rooms
-    python benchmarks/model_card.py --world doom-rooms --codec-run runs/doom-rooms-codec-4 \\
+    python benchmarks/model_card.py --world doom-rooms --codec-run runs/doom-rooms-codec-5 \\
         --slow-run runs/doom-rooms-5 --odometry-run runs/doom-rooms-odometry
 
 The card is ``README.md`` in the world's folder, with parts between markers (``benchmarks/report.py``); ``--check`` only
 says whether they are what the results say. Facts of the training runs are read once and kept in
-``benchmarks/results/training.json``, so that later calls, and those for a later stage, do without the run folders.
+``benchmarks/results/training.json``: name the runs that are new, the others are known.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Settings:
 def main(settings: Settings) -> int:
     folder = find_world(settings.world)
     card = folder / "README.md"
-    if settings.codec_run and settings.slow_run and not settings.check:
+    if (settings.codec_run or settings.slow_run or settings.odometry_run) and not settings.check:
         known = settings.results / "training.json"
         facts = training_facts(settings.codec_run, settings.slow_run, read_json(known), settings.odometry_run)
         write_json(known, facts)

@@ -7,6 +7,7 @@ from typing import Any
 
 from report import NOT_MEASURED, markdown_table
 
+from slowfast.evaluation.recall import returning
 from slowfast.evaluation.recall.places import BEYOND
 from slowfast.evaluation.recall.summary import table
 
@@ -27,10 +28,19 @@ def recall_all(result: Result | None) -> str:
         for walk, arms in result["teaching"].items()
     ]
     threads = result["machine"]["threads"]
-    return (
+    text = (
         f"{_places(result, list(result['places']))}\n\nTeaching, all worlds together, {threads} threads; "
         f"{'; '.join(walks)}."
     )
+    return text if result["return"] is None else f"{text}\n\n{_returns(result)}"
+
+
+def _returns(result: Result) -> str:
+    """Dreams out and back: how alike a place is when it is dreamed again."""
+    shown = returning.table(result["return"])
+    turns, worlds = result["return"]["turns"], len(result["return"]["seeds"])
+    rows = markdown_table(list(shown.header), [list(row) for row in shown.rows])
+    return f"**Dreamed out and back**, {turns} turns each way in {worlds} worlds:\n\n{rows}"
 
 
 def _places(result: Result, names: Sequence[str]) -> str:

@@ -197,3 +197,16 @@ def _cell(cell: dict[str, float], form: str) -> str:
 
 def _millions(count: int) -> str:
     return f"{count / 1e6:.1f} M"
+
+
+def trust_table(result: dict[str, Any] | None) -> str:
+    """Errors for every pair of a memory's ``trust`` and ``same``."""
+    if result is None:
+        return NOT_MEASURED
+    names = [name for name in result["rows"][0] if name not in ("trust", "same")]
+    rows = []
+    for row in result["rows"]:
+        trust = "no memory" if row["trust"] is None else f"{row['trust']:g}"
+        same = f"{row['same']:g}" if row["trust"] else ""
+        rows.append([trust, same, *(f"{row[name]:.3f}" for name in names)])
+    return markdown_table(["trust", "same (steps)", *names], rows)

@@ -36,6 +36,7 @@ RECIPES = {
     "doom-rooms-codec-4": "--start runs/doom-rooms-codec-3/model",
     "doom-rooms-5": "--init runs/doom-rooms-4/model --codec runs/doom-rooms-codec-3/model",
     "doom-rooms-odometry": "--world runs/doom-rooms-5/model --codec runs/doom-rooms-codec-3/model",
+    "doom-rooms-codec-5": "--start runs/doom-rooms-codec-4/model",
 }
 """The recipes that ship, in the order of their runs, with what each takes from those before it."""
 COLLECT = "slowfast collect --env slowfast/DoomRooms-v0 --policy {policy} --split {split} --episodes {episodes} \\\n"
@@ -43,22 +44,32 @@ COLLECT += "    --steps {steps} --workers 2 --out data/{folder}/{split}"
 
 
 def training_facts(
-    codec_run: Path, slow_run: Path, earlier: dict[str, Any] | None = None, odometry_run: Path | None = None
+    codec_run: Path | None,
+    slow_run: Path | None,
+    earlier: dict[str, Any] | None = None,
+    odometry_run: Path | None = None,
 ) -> dict[str, Any]:
     """Data sets by folder, and runs, as JSON; of ``earlier`` facts, other data and the runs of other recipes are kept.
 
     Raises FileNotFoundError where a run folder has no config or no checkpoint.
     """
-    codec = configs.load(TrainCodec, codec_run / "config.yaml")
-    slow = configs.load(TrainSlow, slow_run / "config.yaml")
-    runs = {run["recipe"]: run for run in (earlier or {}).get("runs", [])}
-    parts: dict[str, tuple[Config, Path]] = {"codec": (codec, codec_run), "slow": (slow, slow_run)}
-    if odometry_run:
-        parts["odometry"] = (configs.load(TrainOdometry, odometry_run / "config.yaml"), odometry_run)
+    facts = earlier or {}
+    kinds: dict[str, tuple[type[Any], Path | None]] = {
+        "codec": (TrainCodec, codec_run),
+        "slow": (TrainSlow, slow_run),
+        "odometry": (TrainOdometry, odometry_run),
+    }
+    parts: dict[str, tuple[Config, Path]] = {
+        part: (configs.load(kind, run / "config.yaml"), run) for part, (kind, run) in kinds.items() if run
+    }
+    runs = {run["recipe"]: run for run in facts.get("runs", [])}
     runs |= {run["recipe"]: run for run in (_run(part, *found) for part, found in parts.items())}
-    ordered = [runs[recipe] for recipe in RECIPES if recipe in runs]
-    data = (earlier or {}).get("data", {}) | {path.name: data_facts(path) for path in (codec.data, slow.data)}
-    return {"world": slow.name, "data": data, "runs": ordered}
+    folders = dict.fromkeys(config.data for part, (config, _) in parts.items() if part != "odometry")
+    return {
+        "world": parts["slow"][0].name if "slow" in parts else facts.get("world"),  # type: ignore[union-attr]
+        "data": facts.get("data", {}) | {path.name: data_facts(path) for path in folders},
+        "runs": [runs[recipe] for recipe in RECIPES if recipe in runs],
+    }
 
 
 def data_facts(folder: Path) -> dict[str, dict[str, Any]]:

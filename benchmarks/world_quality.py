@@ -20,7 +20,7 @@ import numpy as np
 import torch
 import tyro
 from call_times import DENOISER_FRAMES, denoiser_ms, step_ms
-from report import RESULTS, machine, write_json
+from report import RESULTS, machine, read_json, write_json
 
 from slowfast.actions import ActionSpec
 from slowfast.datasets.collect import collect
@@ -60,7 +60,8 @@ DENOISER_BAR_MS = 25.0
 class Settings:
     """``windows``: drawn from each split, over all ``worlds`` of ``steps`` actions; ``clips``: where the episodes are
     kept (default: nowhere); ``threads``: of torch, for the times; ``repeats``: timed calls;
-    ``compiled``: also time the network after ``torch.compile``, which takes minutes and a C++ compiler.
+    ``compiled``: also time the network after ``torch.compile``, which takes minutes and a C++ compiler; ``times_only``:
+    keep the figures of ``out`` and take the times again, when the machine is quiet.
     """
 
     world: str = "doom-rooms"
@@ -73,6 +74,7 @@ class Settings:
     threads: int = 2
     repeats: int = 50
     compiled: bool = False
+    times_only: bool = False
     batch: int = 64
     clips: Path | None = None
     out: Path = RESULTS / "world_quality.json"
@@ -102,11 +104,7 @@ class Figure:
 def main(settings: Settings) -> None:
     torch.set_num_threads(settings.threads)
     world = WorldModel.from_pretrained(settings.world)
-    with tempfile.TemporaryDirectory() if settings.clips is None else nullcontext(str(settings.clips)) as folder:
-        splits = {
-            split: measure(world, clips(world, split, Path(folder) / split, settings), settings)
-            for split in settings.splits
-        }
+    splits = known_splits(world, settings.out) if settings.times_only else all_splits(world, settings)
     times = denoiser_ms(settings.world, settings.repeats, settings.compiled)
     result = {
         "world": world.config.name,
@@ -125,6 +123,24 @@ def main(settings: Settings) -> None:
     }
     write_json(settings.out, result)
     print(as_table(result))
+
+
+def all_splits(world: WorldModel, settings: Settings) -> dict[str, Any]:
+    """The figures of every split, of clips that are recorded for it."""
+    with tempfile.TemporaryDirectory() if settings.clips is None else nullcontext(str(settings.clips)) as folder:
+        return {
+            split: measure(world, clips(world, split, Path(folder) / split, settings), settings)
+            for split in settings.splits
+        }
+
+
+def known_splits(world: WorldModel, path: Path) -> dict[str, Any]:
+    """The figures that were measured before. Raises ValueError where they are another network's."""
+    known = read_json(path) or {}
+    if known.get("base_hash") != world.base_hash:
+        raise ValueError(f"{path}: holds no figures of this network; measure them first, without --times-only")
+    found: dict[str, Any] = known["splits"]
+    return found
 
 
 def clips(world: WorldModel, split: str, folder: Path, settings: Settings) -> Store:

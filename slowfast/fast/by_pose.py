@@ -15,7 +15,7 @@ import torch
 from slowfast.fast.generators import states
 from slowfast.fast.likeness import directions
 from slowfast.fast.showing import Kept, Look, Request, picked
-from slowfast.heads.poses import moved, nearest
+from slowfast.heads.poses import distances, moved, nearest
 from slowfast.slow.windows import select_actions
 
 if TYPE_CHECKING:
@@ -35,6 +35,14 @@ def answer_by_pose(memory: EpisodicMemory, kept: Kept, context: torch.Tensor, ep
     poses, pose = kept.poses, memory.pose_of(context[:, -1], kept, episodes)
     stored = directions(kept.latents)
 
+    def believed(present: torch.Tensor, pose: torch.Tensor) -> torch.Tensor:
+        """``bool [B]``: whether what is kept from the present place looks like the present frame, if there is such."""
+        each = pose.unflatten(0, (len(stored), -1))
+        apart = distances(each, poses, odometry.scale).masked_fill(~kept.usable[:, None], torch.inf)  # [E, k, N]
+        alike = directions(present.unflatten(0, each.shape[:2])) @ stored.mT
+        best = alike.masked_fill(apart > rule.same, -1).amax(-1)
+        return ((best >= rule.doubt) | (best == -1)).flatten()
+
     def look(request: Request) -> torch.Tensor:
         nonlocal pose
         new = select_actions(request.actions, (slice(None), slice(-request.frames, None)))
@@ -46,7 +54,7 @@ def answer_by_pose(memory: EpisodicMemory, kept: Kept, context: torch.Tensor, ep
         asked = torch.stack([there, *[pose] * (rule.recalled - 1)], 1)
         picks, apart = nearest(asked, poses, usable, odometry.scale)
         trust = rule.trust * (1 - apart[:, 0].nan_to_num(torch.inf) / rule.same).clamp(0, 1) if rule.trust else None
-        ready = apart.isfinite().all(1) & (apart[:, 0] <= rule.near)
+        ready = apart.isfinite().all(1) & (apart[:, 0] <= rule.near) & believed(present[:, 0], pose)
         made = _either(request, picked(kept.latents, picks), ready, trust)
         for step in odometry(torch.cat([present, made[:, :-1]], 1), made, vectors).unbind(1):
             pose = moved(pose, step)

@@ -47,8 +47,9 @@ class MemoryRule:
     that they were seen from; a world without one goes by likeness) or ``likeness`` (to a draft of what comes).
     ``near``: steps of the world beyond which, ``alike``: cosine likeness below which no kept frame is shown. ``trust``:
     share, in the noise that a new frame is made from, of a kept one seen from the very pose that it will be seen from;
-    it falls to nothing ``same`` steps of the world away from there. With ``steps`` 0 nothing is learned and kept frames
-    are all there is.
+    it falls to nothing ``same`` steps of the world away from there. ``doubt``: where what is kept from the present
+    place (within ``same`` steps) is less like the present frame than this cosine, nothing is shown; -1: never. With
+    ``steps`` 0 nothing is learned and kept frames are all there is.
     """
 
     name: str = "paper"
@@ -74,6 +75,7 @@ class MemoryRule:
     alike: float = 0.45
     trust: float = 0.3
     same: float = 0.5
+    doubt: float = 0.45
     bank: int = 256
 
     def __post_init__(self) -> None:
@@ -93,8 +95,10 @@ class MemoryRule:
         if not (0 <= self.trust < 1 and self.same > 0):
             said = f"trust is a share in [0, 1), same a number of steps above 0, got {self.trust} and {self.same}"
             raise ValueError(f"memory rule {self.name!r}: {said}")
-        if not -1 <= self.alike <= 1:
-            raise ValueError(f"memory rule {self.name!r}: alike is a cosine, from -1 to 1, got {self.alike}")
+        for field in ("alike", "doubt"):
+            if not -1 <= getattr(self, field) <= 1:
+                said = f"{field} is a cosine, from -1 to 1, got {getattr(self, field)}"
+                raise ValueError(f"memory rule {self.name!r}: {said}")
         if self.levels not in LEVELS:
             raise ValueError(f"memory rule {self.name!r}: levels are {', '.join(LEVELS)}, got {self.levels!r}")
         if self.shift is not None and (self.shift <= 0 or self.levels != "trained"):

@@ -67,7 +67,8 @@ def views(episodes: int, *places: int) -> torch.Tensor:
 
 
 def memory_of(slow: MaskedVideoDiffusion, odometry: Odometry, episodes: int = 1, **settings: object) -> EpisodicMemory:
-    rule = memory_rule("retrieval", **{"near": 0.5, **settings})
+    # A random network makes nothing that looks like what was seen.
+    rule = memory_rule("retrieval", **{"near": 0.5, "doubt": -1.0, **settings})
     return EpisodicMemory(slow, rule, episodes, 0, CONTEXT, CHUNK, "base", odometry)
 
 
@@ -149,6 +150,31 @@ def test_a_view_from_the_very_pose_is_trusted_and_one_from_elsewhere_is_not(
     assert float(off.trust) == 0, "a step off every kept view"
     assert 0 < float(guessed(FORWARD, trust=0.4, same=4.0).trust) < 0.4
     assert guessed(LEFT, trust=0.0) is None
+
+
+def test_a_memory_that_shows_another_picture_of_the_present_place_is_not_believed(
+    reader: MaskedVideoDiffusion, odometry: Odometry
+) -> None:
+    context, past = views(2, 1, 2, 3, 0), told(reader, 2, LEFT, LEFT, LEFT, LEFT)
+    actions = concat_actions([past, told(reader, 2, LEFT)])
+
+    def dreamed(memory: EpisodicMemory | None) -> torch.Tensor:
+        return generate(reader, memory, context, actions, 1, [episode_generator(0, row) for row in range(2)])
+
+    def exchanged(**settings: float) -> EpisodicMemory:
+        memory = memory_of(reader, odometry, 2, **settings)
+        around(reader, memory, 2)
+        taken = memory.snapshot()
+        assert taken.bank is not None
+        memory.restore(replace(taken, bank=taken.bank.exchanged(torch.tensor([1, 0]))))
+        return memory
+
+    own = memory_of(reader, odometry, 2)
+    around(reader, own, 2)
+    plain = dreamed(None)
+    torch.testing.assert_close(dreamed(exchanged(doubt=0.45)), plain, atol=1e-4, rtol=0)
+    assert (dreamed(exchanged()) - plain).abs().max() > 0.1
+    assert (dreamed(own) - plain).abs().max() > 0.1
 
 
 def test_where_nothing_near_was_seen_nothing_is_shown(
