@@ -200,13 +200,14 @@ def _millions(count: int) -> str:
 
 
 def trust_table(result: dict[str, Any] | None) -> str:
-    """Errors for every pair of a memory's ``trust`` and ``same``."""
+    """Errors by a memory's ``trust``, ``same`` and ``doubt``."""
     if result is None:
         return NOT_MEASURED
-    names = [name for name in result["rows"][0] if name not in ("trust", "same")]
+    chosen = ("trust", "same", "doubt")
+    names = list(dict.fromkeys(name for row in result["rows"] for name in row if name not in chosen))
     rows = []
     for row in result["rows"]:
-        trust = "no memory" if row["trust"] is None else f"{row['trust']:g}"
-        same = f"{row['same']:g}" if row["trust"] else ""
-        rows.append([trust, same, *(f"{row[name]:.3f}" for name in names)])
-    return markdown_table(["trust", "same (steps)", *names], rows)
+        settings = ["no memory", "", ""] if row["trust"] is None else [f"{row[name]:g}" for name in chosen]
+        rows.append([*settings, *(f"{row[name]:.3f}" if name in row else "" for name in names)])
+    header = ["trust", "same (steps)", "doubt (cosine)", *names]
+    return f"{markdown_table(header, rows)}\n\n{result['worlds']} validation worlds; squared errors of latents."

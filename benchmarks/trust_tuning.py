@@ -3,10 +3,11 @@
     python benchmarks/trust_tuning.py --world doom-rooms
 
 A memory's ``trust`` is the share of a kept frame in the noise that a new one is made from, where it was seen from the
-very pose, and ``same`` how many steps off that share is gone. Two things are asked of each pair: the views of a circle
-once more, from exactly where they were seen; and to go on wandering after an exploring walk, where kept frames are near
-now and then and seldom from the very pose. Errors are squared errors of latents, beside those without a memory. Prints
-the table and writes JSON after every row, so that it may be interrupted.
+very pose, ``same`` how many steps off that share is gone, and ``doubt`` how unlike the present frame what is kept from
+there may be. Asked are the views of a circle once more, from exactly where they were seen; the same with another
+world's memory, which should do no harm; and to go on wandering after an exploring walk, where kept frames are near now
+and then and seldom from the very pose. Errors are squared errors of latents, beside those without a memory. Prints the
+table and writes JSON after every row, so that it may be interrupted.
 """
 
 from __future__ import annotations
@@ -36,18 +37,21 @@ from slowfast.fast.generators import episode_generator
 from slowfast.slow.windows import select_actions
 from slowfast.world_model import WorldModel
 
+CHOSEN = ("trust", "same", "doubt")
 POLICY = "slowfast.envs.policies:make_policy:explore"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """``worlds``: validation worlds of each of the two; ``seen`` and ``dreamed``: actions of a wandering walk that are
-    taught, and that are dreamed after it; ``trusts``, ``sames``: every pair is measured."""
+    """``worlds``: validation worlds of each walk; ``seen`` and ``dreamed``: actions of a wandering walk that are
+    taught, and that are dreamed after it; ``trusts`` and ``sames``: every pair is measured with the memory's own
+    ``doubt``, and all ``doubts`` with its own pair."""
 
     world: str = "doom-rooms"
-    worlds: int = 16
+    worlds: int = 12
     trusts: tuple[float, ...] = (0.0, 0.15, 0.3, 0.5)
     sames: tuple[float, ...] = (0.5, 1.0)
+    doubts: tuple[float, ...] = (-1.0, 0.3, 0.6)
     seen: int = 64
     dreamed: int = 32
     seed: int = 0
@@ -55,8 +59,8 @@ class Settings:
     out: Path = RESULTS / "trust_tuning.json"
 
 
-Errors = Callable[[MemoryRule | None], torch.Tensor]
-"""Squared latent errors ``[W, n]`` of what is dreamed with a rule, or without a memory."""
+Errors = Callable[[MemoryRule | None], dict[str, torch.Tensor]]
+"""Squared latent errors ``[W, n]`` by what was asked, of what is dreamed with a rule, or without a memory."""
 
 
 def main(settings: Settings) -> None:
@@ -64,39 +68,40 @@ def main(settings: Settings) -> None:
     world = WorldModel.from_pretrained(settings.world)
     rows: list[dict[str, Any]] = []
     with wandering(settings) as walks:
-        asked = {"circle": circle(world, settings), "wandering": wander(world, walks, settings)}
+        asked = (circle(world, settings), wander(world, walks, settings))
         for rule in [None, *rules(settings, world.memory_rule("retrieval"))]:
-            row = {"trust": rule and rule.trust, "same": rule and rule.same}
-            for name, errors in asked.items():
-                found = errors(rule)
-                row |= {name: float(found.mean()), f"{name}, median world": float(found.mean(1).median())}
+            row = {name: rule and getattr(rule, name) for name in CHOSEN}
+            for errors in asked:
+                row |= {name: float(found.mean()) for name, found in errors(rule).items()}
             rows.append(row)
             print(row, flush=True)
             facts = {"base_hash": world.base_hash, "worlds": settings.worlds, "machine": machine(settings.threads)}
             write_json(settings.out, {**facts, "rows": rows})
-    print(trust_table({"rows": rows}))
+    print(trust_table({**facts, "rows": rows}))
 
 
 def rules(settings: Settings, own: MemoryRule) -> Iterator[MemoryRule]:
-    """Every pair once; without trust ``same`` says nothing."""
+    """Each once; without trust ``same`` says nothing."""
     for trust, same in product(settings.trusts, settings.sames):
         if trust or same == settings.sames[0]:
             yield replace(own, trust=trust, same=same)
+    for doubt in settings.doubts:
+        yield replace(own, doubt=doubt)
 
 
 def circle(world: WorldModel, settings: Settings) -> Errors:
-    """Of a second turn around after a first that was seen."""
+    """Of a second turn around after a first that was seen, with a world's own memory and with another's."""
     recall = Recall(split="validation", worlds=settings.worlds, group=settings.worlds, walks=("circle",))
     walks, _ = walk_rooms(recall, world)
     asked = [query for query in walks[0].asked if query.name == "turn on"]
     shown = show(world, asked, 0)
     truth = torch.cat([world.encode(frames[None]) for frames in asked[0].truth])
 
-    def error(rule: MemoryRule | None) -> torch.Tensor:
-        answers, _ = dream(world, shown, Source("asked", rule), settings.seed)
-        return (answers["turn on"]["asked"] - truth).square().flatten(2).mean(2)
+    def errors(rule: MemoryRule | None) -> dict[str, torch.Tensor]:
+        answers, _ = dream(world, shown, Source("circle", rule, exchanged=True), settings.seed)
+        return {arm: (made - truth).square().flatten(2).mean(2) for arm, made in answers["turn on"].items()}
 
-    return error
+    return errors
 
 
 @contextmanager
@@ -118,16 +123,16 @@ def wander(world: WorldModel, walks: Store, settings: Settings) -> Errors:
     actions = world.action_tensors(spec.concat([spec.null((len(whole), 1)), made], axis=1))
     before = slice(seen - world.config.context, seen)
 
-    def error(rule: MemoryRule | None) -> torch.Tensor:
+    def errors(rule: MemoryRule | None) -> dict[str, torch.Tensor]:
         memory = None if rule is None else world.new_memory(len(whole), settings.seed, rule)
         if memory is not None:
             teach(memory, latents[:, :seen], select_actions(actions, (slice(None), slice(0, seen))))
         generators = [episode_generator(settings.seed, row) for row in range(len(whole))]
         led = select_actions(actions, (slice(None), slice(before.start, last)))
         made = world.imagine_latents(latents[:, before], led, memory, generators)
-        return (made - latents[:, seen:]).square().flatten(2).mean(2)
+        return {"wandering": (made - latents[:, seen:]).square().flatten(2).mean(2)}
 
-    return error
+    return errors
 
 
 if __name__ == "__main__":
