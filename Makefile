@@ -5,13 +5,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.slowfast-setup
 TYPES := build/types/slowfast
-EXTRAS := dev,doom,eval,train
+EXTRAS := dev,doom,eval,lerobot,minari,train
 
 # Two workers with one thread each, and no network: what a test needs is in the repository or in the environment.
 TEST_ENV := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 PIP_NO_INDEX=1
 PYTEST_ARGS ?= -n 2 --dist loadfile
 
-.PHONY: setup demo test lint types pytest format clean
+.PHONY: setup demo test lint types pytest interop format clean
 .DEFAULT_GOAL := test
 
 setup: $(STAMP)
@@ -42,6 +42,10 @@ types: $(STAMP)
 
 pytest: $(STAMP)
 	$(TEST_ENV) $(BIN)/pytest $(PYTEST_ARGS)
+
+# Is what we export what others read? lerobot gets an environment of its own; the answer is benchmarks/results/interop.json.
+interop: $(STAMP)
+	$(BIN)/python benchmarks/lerobot_interop.py
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

@@ -36,6 +36,10 @@ LEROBOT = "lerobot==0.4.4"
 NO_DEPENDENCIES = (LEROBOT, "torchvision==0.25.0")
 """Installed without what they ask for: their pins allow no torch that comes as a CPU build, and a CUDA build is
 gigabytes. Of torchvision the Python part is used; its compiled operators do not load and are not needed to read."""
+NOTE = (
+    "torch and torchvision are not the versions that lerobot pins, torch is a CPU build, and torchvision's compiled "
+    "operators are declared but not there; frames are decoded by lerobot's pyav backend"
+)
 PACKAGES = (
     "torch==2.13.0",
     "datasets>=4,<5",
@@ -66,7 +70,7 @@ def main() -> int:
         folder = Path(scratch)
         sets = {"doom-rooms": _doom_rooms(folder, arguments), "mixed actions": _mixed(folder, arguments)}
         found = {name: loaded(python, _exported(folder / name, store)) for name, store in sets.items()}
-    result = {"date": datetime.date.today().isoformat(), **_versions(python), "sets": found}
+    result = {"date": datetime.date.today().isoformat(), **_versions(python), "note": NOTE, "sets": found}
     write_json(arguments.out, result)
     print(as_table(result))
     return 0 if all(checked["same"] for checked in found.values()) else 1

@@ -125,7 +125,7 @@ def record_episode(env: gymnasium.Env, collection: Collection, seed: int) -> Epi
         terminations=np.array(terminations),
         truncations=np.array(truncations),
         states=states,
-        infos=_numeric_infos(infos),
+        infos=numeric_infos(infos),
         metadata={**instruction, **collection.episode_metadata(seed)},
     )
 
@@ -154,7 +154,7 @@ def split_observations(observations: Sequence[Any]) -> tuple[dict[str, np.ndarra
     return frames, {name: array.astype(np.float32) for name, array in states.items()}
 
 
-def _numeric_infos(infos: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
+def numeric_infos(infos: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
     """The entries of ``info`` that are numbers of one shape at every step, as ``[T+1, ...]``."""
     found = {}
     for name in infos[0]:

@@ -21,11 +21,14 @@ from slowfast.datasets.files import replacing
 SCHEMA = 1
 FORMAT = "slowfast-episode"
 FRAMES_PER_CHUNK = 16
-COMPRESSIONS = ("lzf", "gzip", "none")
+COMPRESSIONS = ("lzf", "gzip", "none", "mp4")
 
 
 def write_file(path: Path, episode: Episode, compression: str = "lzf") -> None:
-    """Write ``episode`` to ``path``, whole or not at all. ``compression`` is "lzf", "gzip" or "none"."""
+    """Write ``episode`` to ``path``, whole or not at all.
+
+    ``compression`` is "lzf", "gzip", "none", or "mp4": H.264, which loses a little and takes far less room.
+    """
     if compression not in COMPRESSIONS:
         raise DatasetError(f"compression {compression!r}: expected one of {COMPRESSIONS}")
     with replacing(path) as temporary, h5py.File(temporary, "w") as file:
@@ -38,7 +41,10 @@ def write_file(path: Path, episode: Episode, compression: str = "lzf") -> None:
             metadata=json.dumps(episode.metadata, sort_keys=True),
         )
         for name, frames in episode.frames.items():
-            file.create_dataset(f"frames/{name}", data=frames, **_frame_layout(frames, compression))
+            if compression == "mp4":
+                _write_video(file, name, frames, episode.fps)
+            else:
+                file.create_dataset(f"frames/{name}", data=frames, **_frame_layout(frames, compression))
         arrays, tables = to_arrays(episode.spec, episode.actions)
         for name, array in arrays.items():
             file[f"actions/{name}"] = array
@@ -73,9 +79,10 @@ def read_header(file: h5py.File) -> dict[str, Any]:
     """What the index keeps of an episode: length, fps, cameras (size and place), metadata, the action spec's JSON.
 
     ``offset`` is the byte in the file where a camera's uncompressed frames begin, or None where they are compressed.
+    Where they are a video, it begins there and has ``video_bytes``.
     """
-    length, cameras = int(_attribute(file, "length")), {}
-    for name, frames in _key(file, "frames").items():
+    length, cameras = int(_attribute(file, "length")), _videos(file)
+    for name, frames in _key(file, "frames").items() if "frames" in file or not cameras else ():
         if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or len(frames) != length + 1:
             expected = f"expected uint8 [{length + 1}, H, W, 3]"
             raise DatasetError(f"{file.filename}: frames/{name} is {frames.dtype} {frames.shape}, {expected}")
@@ -107,7 +114,17 @@ def read_actions(file: h5py.File, spec: ActionSpec) -> Columns:
 
 def read_frames(file: h5py.File, camera: str, start: int, stop: int) -> np.ndarray:
     """Frames ``start`` to ``stop`` (excluded) of a camera, ``uint8 [stop - start, H, W, 3]``."""
-    return _key(file, f"frames/{camera}")[start:stop]
+    if f"videos/{camera}" not in file:
+        return _key(file, f"frames/{camera}")[start:stop]
+    return read_video(file.filename, _videos(file)[camera], float(_attribute(file, "fps")), start, stop)
+
+
+def read_video(path: Path | str, place: dict[str, Any], fps: float, start: int, stop: int) -> np.ndarray:
+    """Frames of a video that lies in an episode's file at ``place`` (of :func:`read_header`), past HDF5."""
+    from slowfast.datasets import mp4  # av is loaded where there are videos, and nowhere else
+
+    part, size = (place["offset"], place["video_bytes"]), (place["height"], place["width"])
+    return mp4.read_window(path, start, stop, fps, size, part)
 
 
 def read_info(file: h5py.File, name: str) -> np.ndarray | None:
@@ -122,7 +139,7 @@ def read_episode(file: h5py.File) -> Episode:
     spec = ActionSpec.from_json(header["action_spec"])
     try:
         return Episode(
-            frames={name: data[()] for name, data in _key(file, "frames").items()},
+            frames={name: read_frames(file, name, 0, header["length"] + 1) for name in header["cameras"]},
             actions=read_actions(file, spec),
             spec=spec,
             fps=header["fps"],
@@ -144,6 +161,26 @@ def _frame_layout(frames: np.ndarray, compression: str) -> dict[str, Any]:
         return {}  # contiguous: a window is one read
     chunks = (min(FRAMES_PER_CHUNK, len(frames)), *frames.shape[1:])
     return {"chunks": chunks, "compression": compression}
+
+
+def _write_video(file: h5py.File, name: str, frames: np.ndarray, fps: float) -> None:
+    """The bytes of an mp4 in one piece, so that a decoder finds them in the file without HDF5."""
+    from slowfast.datasets import mp4
+
+    video = file.create_dataset(f"videos/{name}", data=np.frombuffer(mp4.encoded(frames, fps), np.uint8))
+    video.attrs.update(height=frames.shape[1], width=frames.shape[2])
+
+
+def _videos(file: h5py.File) -> dict[str, dict[str, Any]]:
+    places = {}
+    for name, video in file.get("videos", {}).items():
+        height, width, offset = video.attrs.get("height"), video.attrs.get("width"), video.id.get_offset()
+        if video.dtype != np.uint8 or video.ndim != 1 or offset is None or height is None or width is None:
+            expected = "expected the bytes of an mp4 in one piece, and its height and width"
+            raise DatasetError(f"{file.filename}: videos/{name} is {video.dtype} {video.shape}, {expected}")
+        size = {"height": int(height), "width": int(width)}
+        places[name] = {**size, "offset": offset, "video_bytes": len(video)}
+    return places
 
 
 def _key(file: h5py.File, key: str) -> Any:

@@ -115,6 +115,8 @@ class Store:
         camera = camera or self.camera
         start, stop, _ = slice(start, stop).indices(int(self.lengths[i]) + 1)
         place = self._entries[i]["cameras"].get(camera, {})
+        if "video_bytes" in place:
+            return hdf5.read_video(self.path(i), place, self.fps(i), start, max(stop, start))
         if place.get("offset") is not None:  # uncompressed: past HDF5, whose opening of a file costs most of a window
             size = place["height"] * place["width"] * 3
             count, offset = max(stop - start, 0) * size, place["offset"] + start * size

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from slowfast.fast.files import write_text
+from slowfast.frames import FITS, Fit
 
 CONFIG, ODOMETRY = "world.json", "odometry"
 FORMAT_VERSION = 1
@@ -22,7 +23,8 @@ class WorldConfig:
     a dream looks back on; ``chunk``: f_g, the most frames it makes at once; ``memory``: the world's own
     :class:`~slowfast.fast.MemoryRule` as a mapping with ``name``; ``environment``: the real world it was trained on
     (``id`` and ``kwargs`` for ``gymnasium.make``), if any; ``memory_kind``: the kind of memory that the world makes
-    unless asked for another (``temp_lora``, ``retrieval``, ``hybrid``), None for whatever its rule is.
+    unless asked for another (``temp_lora``, ``retrieval``, ``hybrid``), None for whatever its rule is; ``fit``: how
+    pictures of another size are brought to ``frame_size`` (see :mod:`slowfast.frames`), None to refuse them.
     """
 
     name: str
@@ -33,6 +35,11 @@ class WorldConfig:
     memory: dict[str, Any] = field(default_factory=lambda: {"name": "paper"})
     environment: dict[str, Any] | None = None
     memory_kind: str | None = None
+    fit: Fit | None = None
+
+    def __post_init__(self) -> None:
+        if self.fit is not None and self.fit not in FITS:
+            raise ValueError(f"fit is one of {', '.join(FITS)}, or None, got {self.fit!r}")
 
 
 def read_config(folder: Path) -> WorldConfig:

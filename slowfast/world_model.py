@@ -22,6 +22,7 @@ from slowfast.fast.adapters import is_attached
 from slowfast.fast.choosing import chosen_rule
 from slowfast.fast.generators import episode_generator
 from slowfast.fast.reading import generate
+from slowfast.frames import fitted
 from slowfast.heads.odometry import Odometry
 from slowfast.slow import load_slow_learner
 from slowfast.slow.compiled import compile_network
@@ -141,8 +142,16 @@ class WorldModel:
 
     @torch.no_grad()
     def encode(self, frames: np.ndarray) -> torch.Tensor:
-        """``uint8 [B, T, H, W, 3]`` to normalised latents ``float32 [B, T, C, h, w]``."""
-        expected = (*self.config.frame_size, 3)
+        """``uint8 [B, T, H, W, 3]`` to normalised latents ``float32 [B, T, C, h, w]``.
+
+        Pictures of another size are brought to the world's own as its clips were (``fit`` in ``world.json``). Raises
+        ValueError for them where the world does not say how.
+        """
+        expected, fit = (*self.config.frame_size, 3), self.config.fit
+        pictures = frames.dtype == np.uint8 and frames.ndim == 5 and frames.shape[-1] == 3 and frames.size > 0
+        if fit and pictures and frames.shape[2:] != expected:
+            flat = [fitted(frame, self.config.frame_size, fit) for frame in frames.reshape(-1, *frames.shape[2:])]
+            frames = np.stack(flat).reshape(*frames.shape[:2], *expected)
         if frames.dtype != np.uint8 or frames.ndim != 5 or frames.shape[2:] != expected:
             raise ValueError(
                 f"frames have to be uint8 [B, T, {', '.join(map(str, expected))}], got {frames.dtype} {frames.shape}"

@@ -30,8 +30,9 @@ def compile_network(network: nn.Module, reads_memory: Callable[[], bool], **opti
         with torch._inductor.config.patch(CONSTANT):
             return constant(*args, **kwargs)
 
-    # where nn.Module looks for compiled code
-    network._compiled_call_impl = either(network, network._compiled_call_impl, with_constants, reads_memory)  # type: ignore[assignment]
+    ordinary = network._compiled_call_impl  # where nn.Module looks for compiled code
+    assert ordinary is not None
+    network._compiled_call_impl = either(network, ordinary, with_constants, reads_memory)
 
 
 def either(

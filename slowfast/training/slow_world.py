@@ -35,7 +35,8 @@ def world_config(
     if metadata.get("environment"):
         environment = {"id": metadata["environment"], "kwargs": metadata.get("environment_arguments", {})}
     height, width = source.shape(0)[:2]
-    return WorldConfig(name, (height, width), context, chunk, _fps(source), memory, environment, memory_kind)
+    fit = metadata.get("frames", {}).get("fit")  # said by ingestion
+    return WorldConfig(name, (height, width), context, chunk, _fps(source), memory, environment, memory_kind, fit)
 
 
 def new_world(

@@ -19,6 +19,7 @@ LAYERS = {
     "action_components": 0,
     "action_spaces": 0,
     "video": 0,
+    "frames": 0,
     "model_folder": 0,
     "starts": 1,
     "conditioning": 1,
@@ -69,11 +70,11 @@ def test_imports_point_down(root: Path) -> None:
                 assert other <= own, f"{name} imports {imported}, which is a layer above it"
 
 
-def test_datasets_know_only_actions(root: Path) -> None:
+def test_datasets_know_only_actions_and_the_size_of_frames(root: Path) -> None:
     for name, _, tree in _modules(root):
         if _part(name) == "datasets":
             ours = {_part(imported) for imported in _imports(tree) if imported.startswith("slowfast")}
-            assert ours <= {"datasets", "actions"}, f"{name} imports {ours}"
+            assert ours <= {"datasets", "actions", "frames"}, f"{name} imports {ours}"
         elif LAYERS.get(_part(name), 9) <= LAYERS["world_model"]:
             assert "datasets" not in {_part(imported) for imported in _imports(tree)}, f"{name} imports datasets"
 

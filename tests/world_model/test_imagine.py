@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,18 @@ def test_latents_and_frames_go_both_ways(world: WorldModel) -> None:
     frames = world.decode(latents)
     assert frames.shape == (2, 3, *SIZE, 3)
     assert frames.dtype == np.uint8
+
+
+def test_pictures_of_another_size_are_brought_to_the_worlds_own_as_its_clips_were() -> None:
+    world = build()
+    large = clip(3).repeat(2, 1).repeat(2, 2)
+    with pytest.raises(ValueError, match="frames have to be uint8"):
+        world.imagine(large, [0, 1, 2])
+    world.config = replace(world.config, fit="crop")
+    assert (world.imagine(large, [0, 1, 2]) == world.imagine(clip(3), [0, 1, 2])).all()
+    wide = np.concatenate([large, large], 2)  # the middle of it is cut out
+    middle = wide[:, :, SIZE[1] : 3 * SIZE[1]]
+    assert (world.imagine(wide, [0, 1, 2]) == world.imagine(middle, [0, 1, 2])).all()
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 6])

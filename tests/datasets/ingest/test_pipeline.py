@@ -1,0 +1,304 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from clips import counted, counting, cut_off, write_clip
+
+from slowfast.datasets import hdf5
+from slowfast.datasets.episode import DatasetError, Episode
+from slowfast.datasets.ingest.formats import SourceOptions
+from slowfast.datasets.ingest.pipeline import REPORT, STAGE, Damaged, Ingestion, ingest
+from slowfast.datasets.ingest.policy import FramePolicy
+from slowfast.datasets.store import Store
+
+HELPERS = Path(__file__).parent / "helpers"
+
+
+def folder_of_clips(folder: Path, count: int = 6, frames: int = 9) -> Path:
+    """Clip k shows 20 k, 20 k + 1, ..."""
+    for k in range(count):
+        write_clip(folder / f"{k}.mp4", counting(frames, first=20 * k))
+        (folder / f"{k}.csv").write_text("action\n" + "".join(f"{t % 3}\n" for t in range(frames)))
+    return folder
+
+
+def first_frames(out: Path) -> list[int]:
+    return [counted(episode.frames[next(iter(episode.frames))][:1])[0] for episode in Store(out)]
+
+
+def files(out: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(out.glob("episodes/*"))}
+
+
+def odd(name: str, count: int, **more: Any) -> Ingestion:
+    return Ingestion(str(count), f"odd_readers:{name}", **more)
+
+
+class Stopped(Exception):
+    pass
+
+
+class StopAfter:
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __call__(self, done: int, total: int, skipped: int) -> None:
+        if done >= self.count:
+            raise Stopped
+
+
+def test_a_folder_of_clips_becomes_episodes_and_a_report(tmp_path: Path) -> None:
+    source, out = folder_of_clips(tmp_path / "clips", 3), tmp_path / "out"
+    seen: list[tuple[int, int, int]] = []
+    ingestion = Ingestion(str(source), metadata={"licence": "CC0-1.0"}, compression="none")
+    report = ingest(ingestion, out, progress=lambda done, total, skipped: seen.append((done, total, skipped)))
+    assert seen == [(0, 3, 0), (1, 3, 0), (2, 3, 0), (3, 3, 0)]
+    assert (report.format, report.recordings, report.episodes, report.frames) == ("videos", 3, 3, 27)
+    assert report.seconds == pytest.approx(2.4)
+    assert report.skipped == {}
+    store = Store(out)
+    assert [counted(episode.frames["camera"]) for episode in store] == [
+        list(range(20 * k, 20 * k + 9)) for k in range(3)
+    ]
+    assert store[1].actions["action"].tolist() == [0, 1, 2, 0, 1, 2, 0, 1]
+    assert store.metadata(2)["licence"] == "CC0-1.0"
+    assert store.metadata(2)["recording"] == "2.mp4"
+    assert store.fps(0) == pytest.approx(10)
+    kept = json.loads((out / REPORT).read_text())
+    assert kept["episodes"] == 3
+    assert kept["settings"]["policy"]["fit"] == "crop"
+
+
+def test_a_damaged_recording_is_skipped_named_and_counted(tmp_path: Path) -> None:
+    source, out = folder_of_clips(tmp_path / "clips", 4), tmp_path / "out"
+    cut_off(source / "1.mp4")
+    (source / "3.csv").write_text("action\n1\n")
+    counts: list[int] = []
+    report = ingest(Ingestion(str(source)), out, progress=lambda *_, skipped: counts.append(skipped))
+    assert (report.recordings, report.episodes, counts[-1]) == (4, 2, 2)
+    assert list(report.skipped) == ["1.mp4", "3.mp4"]
+    assert "cut off" in report.skipped["1.mp4"]
+    assert "expected 9 or 8 rows in 3.csv, got 1" in report.skipped["3.mp4"]
+    assert json.loads((out / REPORT).read_text())["skipped"] == report.skipped
+    assert first_frames(out) == [0, 40]
+    assert [path.name for path in sorted((out / "episodes").iterdir())] == ["000000.h5", "000001.h5"]
+    assert not list((out / STAGE).glob("*.h5"))
+
+
+def test_strict_stops_at_what_would_be_skipped_and_at_what_was(tmp_path: Path) -> None:
+    source, out = folder_of_clips(tmp_path / "clips", 3), tmp_path / "out"
+    cut_off(source / "1.mp4")
+    with pytest.raises(Damaged, match=r"1\.mp4: .*cut off.*strict: nothing is skipped"):
+        ingest(Ingestion(str(source)), out, strict=True)
+    assert not list(out.glob("episodes/*"))
+    ingest(Ingestion(str(source)), out)
+    with pytest.raises(Damaged, match=r"1\.mp4"):
+        ingest(Ingestion(str(source)), out, strict=True)
+
+
+def test_numbers_do_not_depend_on_workers(tmp_path: Path) -> None:
+    source = folder_of_clips(tmp_path / "clips", 6)
+    cut_off(source / "2.mp4")
+    policy = FramePolicy(fps=5, max_frames=3)
+    reports = [
+        ingest(Ingestion(str(source), policy=policy), tmp_path / str(workers), workers=workers) for workers in (1, 2)
+    ]
+    assert reports[0] == reports[1]
+    assert files(tmp_path / "1") == files(tmp_path / "2")
+    assert first_frames(tmp_path / "2") == [0, 4, 20, 24, 60, 64, 80, 84, 100, 104]
+
+
+@pytest.mark.parametrize(("workers", "stops"), [(1, (1, 4)), (2, (4,))])
+def test_what_was_stopped_midway_continues_to_the_same_bytes(
+    tmp_path: Path, workers: int, stops: tuple[int, ...]
+) -> None:
+    source = folder_of_clips(tmp_path / "clips", 6)
+    ingestion = Ingestion(str(source), policy=FramePolicy(max_frames=4))
+    whole = ingest(ingestion, tmp_path / "whole")
+    cut = tmp_path / "cut"
+    for count in stops:
+        with pytest.raises(Stopped):
+            ingest(ingestion, cut, workers=workers, progress=StopAfter(count))
+    assert not list(cut.glob("episodes/*"))
+    assert len(list((cut / STAGE).glob("*.json"))) >= 4
+    seen: list[int] = []
+    again = ingest(ingestion, cut, workers=workers, progress=lambda done, *_, **__: seen.append(done))
+    assert seen[0] >= 4
+    assert again == whole
+    assert files(cut) == files(tmp_path / "whole")
+
+
+def test_a_finished_ingestion_does_nothing_more_and_can_be_extended(tmp_path: Path) -> None:
+    source, out = folder_of_clips(tmp_path / "clips", 5), tmp_path / "out"
+    ingestion = Ingestion(str(source))
+    assert ingest(ingestion, out, limit=2).episodes == 2
+    before = {path: path.stat().st_mtime_ns for path in out.glob("episodes/*")}
+    assert ingest(ingestion, out, limit=2).episodes == 2
+    assert ingest(ingestion, out).episodes == 5
+    assert first_frames(out) == [0, 20, 40, 60, 80]
+    assert before.items() <= {path: path.stat().st_mtime_ns for path in out.glob("episodes/*")}.items()
+
+
+def test_a_killed_ingestion_leaves_nothing_half_written_and_continues(tmp_path: Path) -> None:
+    source = folder_of_clips(tmp_path / "clips", 8, frames=30)
+    cut = tmp_path / "cut"
+    arguments = ["ingest", str(source), "--out", str(cut), "--workers", "2", "--policy.max-frames", "10"]
+    command = [sys.executable, "-m", "slowfast.cli", *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    deadline = time.monotonic() + 240
+    while len(list(cut.glob(f"{STAGE}/*.json"))) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=240)
+    for path in cut.glob(f"{STAGE}/*.h5"):
+        hdf5.open_file(path).close()
+    half = cut / STAGE / ".00000007-00000.h5.999999999.tmp"
+    half.write_bytes(b"half an episode")
+    ingestion = Ingestion(str(source), policy=FramePolicy(max_frames=10), metadata={"source": str(source)})
+    ingest(ingestion, cut)
+    ingest(ingestion, tmp_path / "whole")
+    assert files(cut) == files(tmp_path / "whole")
+    assert not list((cut / STAGE).glob("*.h5"))
+    assert not half.exists()
+
+
+def test_other_settings_are_refused(tmp_path: Path) -> None:
+    source, out = folder_of_clips(tmp_path / "clips", 2), tmp_path / "out"
+    ingest(Ingestion(str(source)), out)
+    for other, key in (
+        (Ingestion(str(source), policy=FramePolicy(fps=5)), "policy"),
+        (Ingestion(str(folder_of_clips(tmp_path / "others", 1))), "source"),
+        (Ingestion(str(source), options=SourceOptions(labels=("a", "b", "c"))), "options"),
+        (Ingestion(str(source), compression="none"), "compression"),
+    ):
+        with pytest.raises(DatasetError, match=rf"ingest\.json: was begun with other settings \({key}\); choose"):
+            ingest(other, out)
+
+
+def test_a_source_that_has_changed_is_refused(tmp_path: Path) -> None:
+    source, out = folder_of_clips(tmp_path / "clips", 3), tmp_path / "out"
+    with pytest.raises(Stopped):
+        ingest(Ingestion(str(source)), out, progress=StopAfter(2))
+    for suffix in (".mp4", ".csv"):
+        (source / f"00{suffix}").write_bytes((source / f"1{suffix}").read_bytes())
+    with pytest.raises(DatasetError, match=r"recording 1 was '1\.mp4' and is '00\.mp4' now; the source has changed"):
+        ingest(Ingestion(str(source)), out)
+    (source / "00.csv").write_text("action\n" + "7\n" * 9)
+    with pytest.raises(DatasetError, match=r"the actions of .* have changed since this was begun"):
+        ingest(Ingestion(str(source)), out)
+
+
+def test_notes_that_did_not_reach_the_disk_are_made_again(tmp_path: Path) -> None:
+    source, out = folder_of_clips(tmp_path / "clips", 2), tmp_path / "out"
+    with pytest.raises(Stopped):
+        ingest(Ingestion(str(source)), out, progress=StopAfter(1))
+    (out / STAGE / "00000000.json").write_text("")
+    assert ingest(Ingestion(str(source)), out).episodes == 2
+    (out / REPORT).write_text("")
+    with pytest.raises(DatasetError, match=r"ingest\.json: is damaged .*; choose another --out"):
+        ingest(Ingestion(str(source)), out)
+
+
+def test_names_of_files_need_not_be_text(tmp_path: Path) -> None:
+    source, out = folder_of_clips(tmp_path / "clips", 1), tmp_path / "out"
+    name = os.fsdecode(b"go \xff.mp4")
+    try:
+        (source / name).write_bytes(b"no video")
+    except OSError:
+        pytest.skip("this file system takes text alone")
+    (source / os.fsdecode(b"go \xff.csv")).write_text("action\n1\n")
+    report = ingest(Ingestion(str(source)), out)
+    assert list(report.skipped) == ["go ?.mp4"]
+    "".join([*report.skipped, *report.skipped.values()]).encode()
+
+
+def test_a_folder_of_other_episodes_is_left_alone(tmp_path: Path) -> None:
+    source, out = folder_of_clips(tmp_path / "clips", 1), tmp_path / "out"
+    (out / "episodes").mkdir(parents=True)
+    (out / "episodes/000000.h5").write_bytes(b"something")
+    with pytest.raises(DatasetError, match="holds episodes that were not ingested; choose another --out"):
+        ingest(Ingestion(str(source)), out)
+    assert files(out) == {"000000.h5": b"something"}
+
+
+def test_a_source_of_which_nothing_can_be_read_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
+    source, out = folder_of_clips(tmp_path / "clips", 2), tmp_path / "out"
+    for clip in source.glob("*.mp4"):
+        cut_off(clip)
+    with pytest.raises(DatasetError, match=r"none of 2 recordings can be read; the first says: .*0\.mp4"):
+        ingest(Ingestion(str(source)), out)
+    assert list(out.iterdir()) == []
+
+
+def test_a_recording_is_never_in_memory_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, out = folder_of_clips(tmp_path / "clips", 1, frames=50), tmp_path / "out"
+    written: list[int] = []
+    genuine = hdf5.write_file
+
+    def watched(path: Path, episode: Episode, compression: str) -> None:
+        written.append(len(episode.frames["camera"]))
+        genuine(path, episode, compression)
+
+    monkeypatch.setattr(hdf5, "write_file", watched)
+    assert ingest(Ingestion(str(source), policy=FramePolicy(max_frames=8)), out).episodes == 7
+    assert written == [8] * 7
+    shown = [counted(episode.frames["camera"]) for episode in Store(out)]
+    assert [numbers[0] for numbers in shown[1:]] == [numbers[-1] for numbers in shown[:-1]]
+    assert [number for numbers in shown for number in numbers[:-1]] + [shown[-1][-1]] == list(range(50))
+
+
+def test_errors_that_no_reader_foresaw_take_no_other_recording_with_them(tmp_path: Path) -> None:
+    report = ingest(odd("Unforeseen", 5, policy=FramePolicy(max_frames=3)), tmp_path)
+    assert report.skipped == {
+        "recording 1": "recording 1: cannot be read (KeyError: 'key')",
+        "recording 3": "recording 3: needs more memory than there is",
+    }
+    assert first_frames(tmp_path) == [0, 2, 4, 20, 22, 24, 40, 42, 44]
+    assert not list((tmp_path / STAGE).glob("*.h5"))
+
+
+def test_a_full_disk_stops_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(hdf5, "write_file", full)
+    with pytest.raises(OSError, match="No space left"):
+        ingest(odd("Plain", 2), tmp_path)
+    monkeypatch.undo()
+    assert ingest(odd("Plain", 2), tmp_path).episodes == 2
+
+
+def test_a_worker_that_dies_costs_only_its_recording(tmp_path: Path) -> None:
+    report = ingest(odd("Deadly", 4, policy=FramePolicy(max_frames=3)), tmp_path, workers=2)
+    assert report.skipped == {
+        "recording 2": "recording 2: the process that read it died; the file is damaged or too large"
+    }
+    assert first_frames(tmp_path) == [0, 2, 4, 10, 12, 14, 30, 32, 34]
+    assert not list((tmp_path / STAGE).glob("*.h5"))
+
+
+def test_readers_of_ones_own_work_in_workers_even_if_they_cannot_be_sent_there(tmp_path: Path) -> None:
+    assert ingest(odd("Homebound", 4), tmp_path, workers=2).episodes == 4
+    assert first_frames(tmp_path) == [0, 10, 20, 30]
+    assert all(episode.metadata["process"] != os.getpid() for episode in Store(tmp_path))
+
+
+def test_a_reader_that_is_not_there_is_named(tmp_path: Path) -> None:
+    for name in ("odd_readers:Nothing", "no_such_module:Plain", ":x"):
+        with pytest.raises(DatasetError, match=rf'format \'{name}\': expected "module:class" of a reader'):
+            ingest(Ingestion("2", name), tmp_path)
+
+
+def test_stopping_does_not_wait_for_the_end_of_a_long_recording(tmp_path: Path) -> None:
+    with pytest.raises(Stopped):
+        ingest(odd("Long", 2, policy=FramePolicy(max_frames=5)), tmp_path, workers=2, progress=StopAfter(1))
+    assert len(list((tmp_path / STAGE).glob("00000001-*.h5"))) < 100  # of 1000
