@@ -32,7 +32,7 @@ def recall_all(result: Result | None) -> str:
         f"{_places(result, list(result['places']))}\n\nTeaching, all worlds together, {threads} threads; "
         f"{'; '.join(walks)}."
     )
-    return text if result["return"] is None else f"{text}\n\n{_returns(result)}"
+    return text if result.get("return") is None else f"{text}\n\n{_returns(result)}"
 
 
 def _returns(result: Result) -> str:

@@ -15,7 +15,7 @@ from slowfast.datasets.episode import DatasetError
 from slowfast.datasets.ingest.policy import FramePolicy, combined, episodes, kept_frames
 from slowfast.datasets.ingest.recording import Reader, Recording
 
-FRAMES_AT_ONCE = 64
+FRAMES_AT_ONCE = 16  # a reader does not say how large they are
 
 
 class RecordedFootage:

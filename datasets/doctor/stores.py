@@ -15,7 +15,7 @@ from slowfast.datasets import hdf5
 from slowfast.datasets.doctor.footage import Timing
 from slowfast.datasets.episode import DatasetError
 
-FRAMES_AT_ONCE = 64
+FRAMES_AT_ONCE, PIXELS_AT_ONCE = 64, 2**24
 
 
 def episode_files(folder: Path) -> list[Path]:
@@ -104,8 +104,10 @@ class StoredTake:
     def frames(self) -> Iterator[dict[str, np.ndarray]]:
         count = int(self.header["length"]) + 1
         with hdf5.open_file(self.path) as file:
-            for start in range(0, count, FRAMES_AT_ONCE):
-                stop = min(start + FRAMES_AT_ONCE, count)
+            largest = max(camera["height"] * camera["width"] for camera in self.header["cameras"].values())
+            at_once = max(min(FRAMES_AT_ONCE, PIXELS_AT_ONCE // max(largest, 1)), 1)
+            for start in range(0, count, at_once):
+                stop = min(start + at_once, count)
                 try:
                     yield {name: hdf5.read_frames(file, name, start, stop) for name in self.header["cameras"]}
                 except (OSError, RuntimeError) as error:

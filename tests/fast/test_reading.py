@@ -68,9 +68,9 @@ def test_kept_frames_take_the_place_of_older_context(
     shown = []
     original = type(reader).generate
 
-    def spy(self, given, with_actions, *rest):
+    def spy(self, given, with_actions, *rest, **named):
         shown.append((given, with_actions))
-        return original(self, given, with_actions, *rest)
+        return original(self, given, with_actions, *rest, **named)
 
     monkeypatch.setattr(type(reader), "generate", spy)
     before = memory.snapshot()

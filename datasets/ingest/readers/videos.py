@@ -49,6 +49,7 @@ class VideoFolder:
     def __init__(self, source: str | Path, options: SourceOptions) -> None:
         path = Path(source)
         self.root = path if path.is_dir() else path.parent
+        self._one_file = not path.is_dir()  # which may be a link, since it was named itself
         self.action = options.action
         files = sorted(_files(path, VIDEOS + SUFFIXES + NOTES)) if path.is_dir() else _beside(path)
         clips = {name: _Clip(name) for name in files if _suffix(name) in VIDEOS}
@@ -124,7 +125,7 @@ class VideoFolder:
 
     def _inside(self, name: str) -> Path:
         path = self.root / name
-        if len(self._clips) > 1 and not path.resolve().is_relative_to(self.root.resolve()):
+        if not self._one_file and not path.resolve().is_relative_to(self.root.resolve()):
             raise DatasetError(f"{name}: is a link that leads out of {self.root}; put the file itself there")
         return path
 

@@ -11,7 +11,7 @@ import pytest
 
 from slowfast.datasets.doctor.examine import examine
 from slowfast.datasets.doctor.finding import Finding
-from slowfast.datasets.doctor.recordings import RecordedFootage
+from slowfast.datasets.doctor.recordings import FRAMES_AT_ONCE, RecordedFootage
 from slowfast.datasets.episode import DatasetError, Episode
 from slowfast.datasets.ingest.policy import FramePolicy
 from slowfast.datasets.ingest.recording import Recording
@@ -101,7 +101,7 @@ def test_frames_are_decoded_a_part_at_a_time() -> None:
     recording = Recording("clip 0", np.arange(401) / 10, {"camera": frames}, actions, scenes.DISCRETE)
     found([recording])
     assert len(held) == 401
-    assert max(held) <= 2 * 64 + 2
+    assert max(held) <= 2 * FRAMES_AT_ONCE + 2
 
 
 def test_the_policy_applies_and_its_resampling_is_told(moving: list[Episode]) -> None:

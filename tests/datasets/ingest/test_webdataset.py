@@ -203,6 +203,13 @@ def test_headers_that_cannot_be_true_end_a_shard_without_filling_the_memory(
     assert all("s.tar: " in said and "damaged" in said for said in found.values())
 
 
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE])
+def test_no_header_of_gigabytes_is_ever_asked_for(tmp_path: Path, kind: bytes) -> None:
+    (tmp_path / "s.tar").write_bytes(header("long", 5 * 10**9, kind) + bytes(1024))
+    with pytest.raises(DatasetError, match=r"s\.tar: a header of 5000000000 bytes; the tar is damaged"):
+        list(members(tmp_path / "s.tar"))
+
+
 def test_a_member_that_claims_more_than_the_shard_has_is_refused(tmp_path: Path, clip: bytes) -> None:
     shard = write_shard(tmp_path / "s.tar", {"0.mp4": clip, "0.txt": "a", "1.txt": "b"})
     whole = shard.read_bytes()
