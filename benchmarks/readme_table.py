@@ -14,7 +14,7 @@ from typing import Any
 import tyro
 from recall_tables import recall_all, recall_beyond
 from report import RESULTS, filled, read_json, write_text
-from tables import long_table, quality_table, routes_table, step_table, trust_table, update_table
+from tables import long_table, quality_table, routes_table, step_table, update_table
 
 PAGES: dict[str, dict[str, tuple[str, Callable[[dict[str, Any] | None], str]]]] = {
     "README.md": {
@@ -28,7 +28,6 @@ PAGES: dict[str, dict[str, tuple[str, Callable[[dict[str, Any] | None], str]]]] 
     "docs/memory.md": {
         "recall": ("recall.json", recall_all),
         "tours": ("recall_tours.json", recall_all),
-        "trust": ("trust_tuning.json", trust_table),
     },
 }
 """The marked parts of each page: the result each is made of, and how."""
