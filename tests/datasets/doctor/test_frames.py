@@ -34,6 +34,19 @@ def test_a_recording_that_hung_is_found_with_episode_and_frame(
     assert f" frames are {how}, through" in finding.message
 
 
+def test_a_recording_that_hung_during_a_wait_is_counted_from_the_first_move(
+    tmp_path: Path, moving: list[Episode]
+) -> None:
+    frames, moves = moving[7].frames["camera"].copy(), moving[7].actions["move"].copy()
+    moves[20:24], moves[24:40] = scenes.MOVES.index("stay"), np.arange(16) % 4
+    moves[40:44] = scenes.MOVES.index("stay")
+    frames[20:45] = frames[20]
+    hung = scenes.edited(moving[7], frames=frames, actions={"move": moves})
+    (finding,) = scenes.found(scenes.written(tmp_path / "data", [*moving[:7], hung, *moving[8:]]), "frozen-frames")
+    assert finding.frame == 24
+    assert "17 frames are the same bit for bit, through 16 actions" in finding.message
+
+
 def test_a_still_picture_while_waiting_is_no_fault(tmp_path: Path, moving: list[Episode]) -> None:
     """Waiting leaves the picture as it is in every episode, so that a long wait surprises nobody."""
     frames, moves = moving[7].frames["camera"].copy(), moving[7].actions["move"].copy()
