@@ -77,9 +77,8 @@ def in_common(frames: np.ndarray) -> np.ndarray:
         histograms = np.bincount(codes.ravel(), minlength=count * per_channel**3).reshape(count, -1).astype(np.int32)
         for apart in range(1, min(4, count)):
             shared = np.minimum(histograms[:-apart], histograms[apart:]).sum(1) / pixels
-            for late in range(
-                max(apart - 2, 0), min(apart, 2)
-            ):  # steps between i and i + apart, two frames at most off
+            # the steps between the frames i and i + apart from which neither is more than two frames away
+            for late in range(max(apart - 2, 0), min(apart, 2)):
                 at = slice(late, late + len(shared))
                 best[at] = np.maximum(best[at], shared)
     return best

@@ -97,8 +97,8 @@ def test_an_episode_that_is_mostly_black_is_an_error(tmp_path: Path, moving: lis
 
 def test_fine_grain_is_not_nothing(tmp_path: Path, moving: list[Episode]) -> None:
     """A wall of noise is flat when it is averaged, and is a picture all the same."""
-    grain = np.random.default_rng(0).integers(80, 176, (61, 240, 320, 1), np.uint8).repeat(3, -1)
-    grainy = scenes.edited(moving[0], frames=grain)
+    grain = np.random.default_rng(0).integers(80, 176, (8, 480, 640, 1), np.uint8).repeat(3, -1)
+    grainy = Episode({"camera": grain}, {"move": moving[0].actions["move"][:7]}, scenes.DISCRETE, fps=10.0)
     assert scenes.found(scenes.written(tmp_path / "data", [grainy]), "flat-frames") == []
 
 

@@ -116,6 +116,13 @@ def test_clips_that_share_only_their_beginning_are_no_copies(tmp_path: Path, mov
     assert scenes.found(scenes.written(tmp_path / "data", [*moving[:9], same_start]), "copies") == []
 
 
+def test_clips_that_overlap_a_little_are_no_copies(tmp_path: Path, moving: list[Episode]) -> None:
+    """As where a long recording was cut into clips that share some frames."""
+    frames = np.concatenate([moving[0].frames["camera"][-14:], moving[9].frames["camera"][14:]])
+    next_clip = scenes.edited(moving[9], frames=frames)
+    assert scenes.found(scenes.written(tmp_path / "data", [*moving[:9], next_clip]), "copies") == []
+
+
 def test_splits_with_other_actions_or_sizes_do_not_fit(tmp_path: Path, moving: list[Episode]) -> None:
     spec = ActionSpec((Discrete("move", (*scenes.MOVES, "jump")),))
     scenes.written(tmp_path / "data/train", moving[:2])
