@@ -125,8 +125,8 @@ def test_a_single_long_episode_is_judged_too(tmp_path: Path) -> None:
 
 def test_walls_that_show_no_motion_are_no_slip(tmp_path: Path, moving: list[Episode]) -> None:
     """Where nothing is to be seen no offset explains anything, and that is no evidence for another one."""
-    frames = moving[5].frames["camera"].copy()
+    frames = moving[9].frames["camera"].copy()
     frames[25:] = frames[25, :1, :1]
     frames[25:, ::4] //= 2  # stripes that no move changes
-    episodes = [*moving[:5], scenes.edited(moving[5], frames=frames), *moving[6:]]
+    episodes = [*moving[:9], scenes.edited(moving[9], frames=frames)]
     assert scenes.found(scenes.written(tmp_path / "data", episodes), "alignment") == []

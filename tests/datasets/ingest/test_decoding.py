@@ -56,7 +56,11 @@ def write_with_options(path: Path, codec: str, options: dict[str, str], count: i
     ("suffix", "codec", "options"),
     [
         ("mp4", "libx264", {"x264-params": "open-gop=1:keyint=10:bframes=3:log-level=none"}),
-        ("mp4", "libx265", {"x265-params": "open-gop=1:keyint=10:bframes=4:log-level=none"}),
+        (
+            "mp4",
+            "libx265",
+            {"x265-params": "open-gop=1:keyint=20:min-keyint=20:scenecut=0:b-adapt=0:bframes=4:log-level=none"},
+        ),
         ("webm", "libvpx", {"g": "10"}),
         ("avi", "mpeg4", {"g": "10", "bf": "2"}),
         ("avi", "libx264", {"g": "10", "bf": "2"}),
