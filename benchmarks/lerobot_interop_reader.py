@@ -17,7 +17,7 @@ if not hasattr(torch.ops.torchvision, "nms"):
     # reading a data set calls none of its operators
     OPERATORS.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 
-from lerobot.datasets.lerobot_dataset import LeRobotDataset  # noqa: E402
+from lerobot.datasets.lerobot_dataset import LeRobotDataset  # noqa: E402 - imports torchvision, which needs the above
 
 
 def main(folder: Path) -> None:

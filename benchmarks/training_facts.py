@@ -62,11 +62,12 @@ def training_facts(
     parts: dict[str, tuple[Config, Path]] = {
         part: (configs.load(kind, run / "config.yaml"), run) for part, (kind, run) in kinds.items() if run
     }
+    slow = parts.get("slow", (None, None))[0]
     runs = {run["recipe"]: run for run in facts.get("runs", [])}
     runs |= {run["recipe"]: run for run in (_run(part, *found) for part, found in parts.items())}
     folders = dict.fromkeys(config.data for part, (config, _) in parts.items() if part != "odometry")
     return {
-        "world": parts["slow"][0].name if "slow" in parts else facts.get("world"),  # type: ignore[union-attr]
+        "world": slow.name if isinstance(slow, TrainSlow) else facts.get("world"),
         "data": facts.get("data", {}) | {path.name: data_facts(path) for path in folders},
         "runs": [runs[recipe] for recipe in RECIPES if recipe in runs],
     }

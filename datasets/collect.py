@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import json
 import multiprocessing
-import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,6 +25,7 @@ from slowfast.actions import ActionSpec
 from slowfast.datasets.columns import fill_descriptions
 from slowfast.datasets.episode import DatasetError, Episode
 from slowfast.datasets.files import remove_leftovers
+from slowfast.datasets.orphans import end_with_parent
 from slowfast.datasets.store import Store, episode_path, write_episode
 
 DEFAULT_FPS = 30.0
@@ -230,18 +230,13 @@ def _start_worker(collection: Collection, out: Path, compression: str) -> None:
     _worker.update(collection=collection, out=out, compression=compression, stopped=False)
     # Ctrl-C reaches the whole group: a worker ends its episode, refuses what is queued, and closes its environment
     signal.signal(signal.SIGINT, lambda *_: _worker.update(stopped=True))
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent(_end_episode)
 
 
-def _end_with_parent() -> None:
-    """A killed parent tells its workers nothing: they end the episode in hand and close what they opened."""
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-    parent.join()
-    with _at_work:
-        _close_env()
-        os._exit(1)
+def _end_episode() -> None:
+    """The episode in hand is written, and no other is begun."""
+    _at_work.acquire()
+    _close_env()
 
 
 def _close_env() -> None:

@@ -18,7 +18,6 @@ from einops import rearrange
 from slowfast.actions import ActionSpec, Columns
 from slowfast.codecs import Codec, load_codec
 from slowfast.fast import EpisodicMemory, MemoryRule
-from slowfast.fast.adapters import is_attached
 from slowfast.fast.choosing import chosen_rule
 from slowfast.fast.generators import episode_generator
 from slowfast.fast.reading import generate
@@ -71,8 +70,7 @@ class WorldModel:
             _placed(part, device, dtype)
         world = cls(config, codec, slow, folder, odometry)  # type: ignore[arg-type]  # one class so far
         if compile:
-            unet = world.slow.unet
-            compile_network(unet, reads_memory=lambda: is_attached(unet))
+            compile_network(world.slow.unet)
         return world
 
     @classmethod

@@ -15,6 +15,7 @@ from typing import Any
 from slowfast.datasets.ingest.formats import open_source
 from slowfast.datasets.ingest.recording import Reader
 from slowfast.datasets.ingest.staging import Ingestion, Outcome, remove_parts, stage_recording
+from slowfast.datasets.orphans import end_with_parent
 
 
 def outcomes(
@@ -28,7 +29,7 @@ def outcomes(
     remaining, travelling = list(todo), _travelling(reader)
     while remaining:
         started: dict[Future[Outcome], int] = {}
-        stop = multiprocessing.get_context("spawn").Event()
+        stop = _flag()
         pool = _pool(min(workers, len(remaining)), ingestion, travelling, stage, stop)
         try:
             waiting = iter(list(remaining))
@@ -49,7 +50,7 @@ def outcomes(
             remaining = [i for i in remaining if i not in suspects]
             yield from _one_by_one(ingestion, reader, travelling, stage, suspects)
         finally:
-            stop.set()
+            stop.value = True
             pool.shutdown(wait=True, cancel_futures=True)
 
 
@@ -58,7 +59,7 @@ def _one_by_one(
 ) -> Iterator[tuple[int, Outcome]]:
     waiting = list(suspects)
     while waiting:
-        i, stop = waiting[0], multiprocessing.get_context("spawn").Event()
+        i, stop = waiting[0], _flag()
         with _pool(1, ingestion, travelling, stage, stop) as pool:
             try:
                 for i in suspects[-len(waiting) :]:
@@ -71,7 +72,12 @@ def _one_by_one(
                 said = "the process that read it died; the file is damaged or too large"
                 yield i, {"error": f"{reader.name(i)}: {said}"}
             finally:
-                stop.set()
+                stop.value = True
+
+
+def _flag() -> Any:
+    """A flag that workers read. Without a lock, unlike an Event: a worker that dies holding it would never let go."""
+    return multiprocessing.get_context("spawn").RawValue("b", False)
 
 
 def _travelling(reader: Reader) -> Reader | None:
@@ -94,10 +100,11 @@ _worker: dict[str, Any] = {}
 def _start_worker(ingestion: Ingestion, reader: Reader | None, stage: Path, stop: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends the pool
     _worker.update(ingestion=ingestion, reader=reader, stage=stage, stop=stop)
+    end_with_parent()
 
 
 def _work(i: int) -> Outcome:
     ingestion = _worker["ingestion"]
     if _worker["reader"] is None:  # not in the initialiser, whose errors the pool swallows
         _worker["reader"] = open_source(ingestion.source, ingestion.format, ingestion.options)[1]
-    return stage_recording(ingestion, _worker["reader"], _worker["stage"], i, _worker["stop"].is_set)
+    return stage_recording(ingestion, _worker["reader"], _worker["stage"], i, lambda: bool(_worker["stop"].value))

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
 from torch import nn
 
 from slowfast.fast.adapters import AdapterLayout, attached
+from slowfast.fast.memory_state import MemoryState
 from slowfast.fast.optimiser import AdamState, adam_step
 from slowfast.fast.replay import Candidates
 from slowfast.fast.rules import Learner, MemoryRule
+from slowfast.slow.windows import Windows
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,30 @@ def learn(
             losses.append(loss.detach().float())
             rows, adam = adam_step(leaf.detach(), gradient, adam, rule.adam)
     return Learned(rows, adam, losses[0], losses[-1])
+
+
+def updated(
+    state: MemoryState,
+    index: torch.Tensor,
+    newest: Windows,
+    slow: Learner,
+    layout: AdapterLayout,
+    rule: MemoryRule,
+    whole: int,
+    generators: Sequence[torch.Generator],
+) -> tuple[MemoryState, torch.Tensor]:
+    """``state`` after an update of the episodes ``index`` ``int64 [E']``, and the losses ``[2, E']`` of it.
+
+    They learn their ``newest`` windows and those that they replay. ``whole``: frames of a window that is worth it.
+    """
+    replay, rows = state.replay, index.to(state.rows.device)
+    assert replay is not None
+    adam = AdamState(state.adam.first[rows], state.adam.second[rows], state.adam.steps[index])
+    new = learn(slow, layout, rule, state.rows[rows], adam, replay.candidates(index, newest), generators)
+    if newest.latents.shape[1] == whole:  # shorter windows lie within the first whole one, but for one frame
+        replay = replay.offer(index, newest, generators)
+    losses = torch.stack([new.loss_first, new.loss_last])
+    return replace(state.written(index, new.rows, new.adam), replay=replay), losses
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from slowfast.fast import generators as random
 from slowfast.fast.adapters import AdapterLayout, alone, attached, is_attached
 from slowfast.fast.arguments import Episodes, check_continues, check_frames, check_same_size, episode_index
 from slowfast.fast.keeping import keep, kept_by, pose_of
-from slowfast.fast.learning import learn
+from slowfast.fast.learning import updated
 from slowfast.fast.memory_state import MemoryState
 from slowfast.fast.merging import MergedWeights
 from slowfast.fast.optimiser import AdamState
@@ -288,15 +288,7 @@ class EpisodicMemory:
 
     def _learn(self, index: torch.Tensor, newest: Windows, steps: int) -> torch.Tensor:
         """One update of the episodes ``index`` on their newest windows; losses ``[2, E']``."""
-        replay, rows = self._state.replay, index.to(self._device)
-        assert replay is not None
         generators = [self._generators[episode] for episode in index.tolist()]
-        adam = AdamState(self._state.adam.first[rows], self._state.adam.second[rows], self._state.adam.steps[index])
-        candidates = replay.candidates(index, newest)
-        rule = replace(self.rule, steps=steps)
-        new = learn(self.slow, self.layout, rule, self._state.rows[rows], adam, candidates, generators)
-        whole = newest.latents.shape[1] == self.context + self.chunk
-        if whole:  # shorter windows lie within the first whole one, but for one frame
-            replay = replay.offer(index, newest, generators)
-        self._state = replace(self._state.written(index, new.rows, new.adam), replay=replay)
-        return torch.stack([new.loss_first, new.loss_last])
+        rule, whole = replace(self.rule, steps=steps), self.context + self.chunk
+        self._state, losses = updated(self._state, index, newest, self.slow, self.layout, rule, whole, generators)
+        return losses

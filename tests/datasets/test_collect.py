@@ -18,7 +18,7 @@ from slowfast.datasets.store import Store
 
 ENV, POLICY = "tiny_worlds:TinyWorlds-v0", "tiny_worlds:make_policy:uniform"
 ARGUMENTS = {"delay": 0.01}
-EPISODES, STEPS = 6, 20
+EPISODES, STEPS = 12, 20
 
 
 def command(out: Path, env: str = ENV) -> list[str]:

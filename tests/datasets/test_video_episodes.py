@@ -130,16 +130,13 @@ def test_a_loader_reads_it_like_any_other_store(tmp_path: Path) -> None:
         np.testing.assert_array_equal(frames, source[i].frames["front"][start : start + 8])
 
 
-def _window(store: Store) -> np.ndarray:
-    return store.frames(0, 17, 25)
-
-
 def test_a_store_of_videos_travels_to_another_process(tmp_path: Path) -> None:
     write_episode(tmp_path, an_episode(), "mp4")
     store = Store(tmp_path)
-    here = _window(store)
+    here = store.frames(0, 17, 25)  # opens the file, which does not travel
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        np.testing.assert_array_equal(pool.submit(_window, store).result(), here)
+        there = pool.submit(store.frames, 0, 17, 25).result()
+    np.testing.assert_array_equal(there, here)
 
 
 def test_videos_and_arrays_may_lie_in_one_folder(tmp_path: Path) -> None:

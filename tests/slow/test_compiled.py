@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
 
-from slowfast.slow.compiled import either
+from slowfast.slow.compiled import compile_network, either
 
 
 class Network:
     """A layer, and what its calls took."""
 
     def __init__(self, device: str = "cpu") -> None:
-        self.layer, self.memory = nn.Linear(2, 2, device=device), False
-        self.call = either(self.layer, lambda: "ordinary", lambda: "constant", lambda: self.memory)
+        self.layer = nn.Linear(2, 2, device=device).eval()
+        self.call = either(self.layer, lambda: "ordinary", lambda: "constant")
 
     def took(self) -> str:
         with torch.no_grad():
@@ -25,10 +28,13 @@ def test_the_networks_own_weights_are_constants_while_nothing_learns_or_remember
     network = Network()
     assert network.took() == "constant"
     assert network.call() == "ordinary"  # gradients are on
-    network.memory = True
+    for hook in (network.layer.register_forward_hook, network.layer.register_forward_pre_hook):
+        memory = hook(lambda *_: None)
+        assert network.took() == "ordinary"
+        memory.remove()
+        assert network.took() == "constant"
+    network.layer.train()
     assert network.took() == "ordinary"
-    network.memory = False
-    assert network.took() == "constant"
 
 
 @pytest.mark.parametrize("change", ["in place", "another tensor", "another precision"])
@@ -53,3 +59,32 @@ def test_weights_whose_changes_nobody_counts_are_read() -> None:
     with torch.inference_mode():
         network = Network()
     assert network.took() == "ordinary"
+
+
+class Doubled(nn.Linear):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return 2 * super().forward(x)
+
+
+def test_no_network_gets_what_was_compiled_for_another_or_with_other_weights() -> None:
+    compiled = 0
+
+    def backend(graph: torch.fx.GraphModule, inputs: list[torch.Tensor]) -> Callable[..., Any]:
+        nonlocal compiled
+        compiled += 1
+        return graph
+
+    x, networks = torch.ones(1, 2), [Doubled(2, 1).eval() for _ in range(2)]
+    for network in networks:
+        compile_network(network, backend=backend)
+
+    def compiled_after_calls() -> int:
+        with torch.no_grad():
+            for network in (*networks, *networks):
+                assert torch.equal(network(x), 2 * (x @ network.weight.T + network.bias))
+        return compiled
+
+    assert compiled_after_calls() == 2
+    with torch.no_grad():
+        networks[0].weight.mul_(2)
+    assert compiled_after_calls() == 3

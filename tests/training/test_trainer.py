@@ -101,7 +101,7 @@ def test_a_killed_run_that_is_continued_ends_with_the_same_bits(tmp_path: Path) 
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); import test_trainer as t; t.train_and_be_killed(sys.argv[2], 9)"
     )
-    done = subprocess.run([sys.executable, "-c", code, here, str(tmp_path / "killed")], check=False)
+    done = subprocess.run([sys.executable, "-c", code, here, str(tmp_path / "killed")], check=False, timeout=300)
     assert done.returncode == -signal.SIGKILL
     torch.manual_seed(99)  # whatever state the new process is in must not matter
     task = Regression()

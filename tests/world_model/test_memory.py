@@ -13,7 +13,6 @@ from toy_world import ROOMS, SIZE, build, clip, close
 
 from slowfast import WorldModel
 from slowfast.fast import memory_rule
-from slowfast.fast.adapters import is_attached
 from slowfast.slow.compiled import compile_network
 
 
@@ -87,10 +86,7 @@ def test_the_memorys_rule_is_the_worlds_own_unless_named(world: WorldModel) -> N
 def test_compiled_code_sees_memories_come_and_go(tmp_path: Path) -> None:
     build(widths=(8,)).save_pretrained(folder := tmp_path / "smallest")
     eager, compiled = WorldModel.from_pretrained(folder), WorldModel.from_pretrained(folder, compile=True)
-    unet = compiled.slow.unet
-    compile_network(
-        unet, lambda: is_attached(unet), backend="eager"
-    )  # traced and guarded as ever, but no minutes of generating C++
+    compile_network(compiled.slow.unet, backend="eager")  # traced and guarded as ever, but no minutes of generating C++
     frames, actions, rule = clip(3), [0, 1, 2], memory_rule("ancestor", rank=2, layers="temporal_attention")
 
     def dreams(world: WorldModel) -> list[np.ndarray]:

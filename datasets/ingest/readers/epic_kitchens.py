@@ -75,7 +75,9 @@ class _Narrated:
         return self._latest
 
     def _verb(self, narration: Narration) -> int:
-        labels = self.spec["verb"].labels  # type: ignore[union-attr]
+        verb = self.spec["verb"]
+        assert isinstance(verb, Discrete)
+        labels = verb.labels
         code = narration.verb_class
         if code is None or not 0 <= code < len(labels):
             said = f"verb_class is {narration.cells['verb_class']!r:.20}, expected 0 to {len(labels) - 1}"

@@ -47,7 +47,8 @@ class ActionColumn:
             raise DatasetError(f"{where}: {self.feature.key!r} is {rows.dtype}, info.json says {self.feature.dtype}")
         if isinstance(self.component, Keyboard):
             return rows.reshape(len(rows), -1).astype(np.int64)
-        codes, labels = rows.reshape(-1).astype(np.int64) - self.first, len(self.component.labels)  # type: ignore[union-attr]
+        assert isinstance(self.component, Discrete)  # what else an action column becomes
+        codes, labels = rows.reshape(-1).astype(np.int64) - self.first, len(self.component.labels)
         if len(codes) and not 0 <= codes.min() <= codes.max() < labels:
             said = f"{self.feature.key!r} goes from {codes.min() + self.first} to {codes.max() + self.first}"
             expected = f"{self.first} to {self.first + labels - 1}, as the data set's statistics have it"

@@ -5,4 +5,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import pytest
+
 sys.path.append(str(Path(__file__).parent / "helpers"))
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where Minari looks for data sets, and nowhere else."""
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "home"))
+    return tmp_path / "home"

@@ -1,0 +1,173 @@
+"""Damage to a Minari data set is said, and only the recording that has it is skipped."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from clips import counted, cut_off
+from gymnasium import spaces
+from hostile import damage, read_all
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from minari_sets import KINDS, change_metadata, opened, written
+
+from slowfast.datasets.episode import DatasetError
+from slowfast.datasets.ingest.pipeline import Ingestion, ingest
+from slowfast.datasets.store import Store
+
+pytestmark = pytest.mark.usefixtures("home")
+
+
+def in_hdf5(home: Path, change: Any) -> None:
+    with h5py.File(home / "worlds/rooms-v0/data/main_data.hdf5", "a") as file:
+        change(file)
+
+
+def spoil_turn(file: Any) -> None:
+    file["episode_1/actions/turn"][3, 0, 0] = np.nan
+
+
+def spoil_move(file: Any) -> None:
+    file["episode_1/actions/move"][2] = 7
+
+
+def lose_rewards(file: Any) -> None:
+    del file["episode_1/rewards"]
+
+
+def shorten_speed(file: Any) -> None:
+    file["episode_1/observations/speed"].resize((8, 2))
+
+
+def shorten_pictures(file: Any) -> None:
+    pictures = file["episode_1/observations/front"][:8]
+    del file["episode_1/observations/front"]
+    file["episode_1/observations"].create_dataset("front", data=pictures, dtype=h5py.vlen_dtype(np.uint8))
+
+
+def spoil_picture(file: Any) -> None:
+    group = file["episode_1/observations"]
+    pictures = [np.asarray(picture) for picture in group["front"][:]]
+    pictures[4] = pictures[4][:100]
+    del group["front"]
+    array = group.create_dataset("front", (len(pictures),), dtype=h5py.vlen_dtype(np.uint8))
+    for t, picture in enumerate(pictures):
+        array[t] = picture
+
+
+def lead_outside(file: Any) -> None:
+    del file["episode_1/observations/speed"]
+    file["episode_1/observations/speed"] = h5py.ExternalLink("../../../elsewhere.h5", "speed")
+
+
+def grow_absurdly(file: Any) -> None:
+    del file["episode_1/observations/speed"]
+    file["episode_1/observations"].create_dataset("speed", (10, 10**9), np.float32, chunks=(1, 1000))
+
+
+def lose_episode(file: Any) -> None:
+    del file["episode_1"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (spoil_turn, "action 3 and 0 more of 'turn' hold numbers that are not finite"),
+        (spoil_move, "actions 'move' go from"),
+        (lose_rewards, "no 'rewards'"),
+        (shorten_speed, "states/speed has 8 rows, 10 frames need 10"),
+        (shorten_pictures, "8 pictures of 'front'; 9 steps need 10"),
+        (spoil_picture, "front 4: cannot be decoded as a picture"),
+        (lead_outside, "link to another file"),
+        (grow_absurdly, "10,000,000,000 values"),
+        (lose_episode, "no 'episode_1'"),
+    ],
+)
+def test_a_damaged_episode_of_hdf5_is_skipped_and_named(home: Path, tmp_path: Path, change: Any, said: str) -> None:
+    written("worlds/rooms-v0", steps=(6, 9, 4))
+    in_hdf5(home, change)
+    report = ingest(Ingestion("worlds/rooms-v0", "minari"), tmp_path / "out")
+    assert list(report.skipped) == ["episode 1"]
+    assert said in report.skipped["episode 1"]
+    assert [counted(stored.frames["front"])[0] for stored in Store(tmp_path / "out")] == [0, 17]
+
+
+@pytest.mark.parametrize("kind", ["arrow", "parquet"])
+@pytest.mark.parametrize("damage", ["cut", "lost", "empty"])
+def test_a_damaged_episode_of_arrow_is_skipped_and_named(home: Path, tmp_path: Path, kind: str, damage: str) -> None:
+    written("worlds/rooms-v0", kind, steps=(6, 9, 4))
+    path = home / f"worlds/rooms-v0/data/1/part-0.{kind}"
+    if damage == "cut":
+        cut_off(path)
+    elif damage == "lost":
+        path.unlink()
+    else:
+        path.write_bytes(b"")
+    report = ingest(Ingestion("worlds/rooms-v0", "minari"), tmp_path / "out")
+    assert list(report.skipped) == ["episode 1"]
+    assert (
+        f"cannot be read as {kind}" in report.skipped["episode 1"] or f"no file *.{kind}" in report.skipped["episode 1"]
+    )
+    assert [counted(stored.frames["front"])[0] for stored in Store(tmp_path / "out")] == [0, 17]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"total_episodes": 10**12}, "'total_episodes' is 1000000000000; expected 0 to"),
+        ({"total_episodes": "2"}, "'total_episodes' is 2; expected"),
+        ({"observation_space": None}, "no 'observation_space'"),
+        (
+            {"observation_space": '{"type": "Box", "dtype": "uint8", "shape": [99999, 99999, 3], "low": 0, "high": 9}'},
+            r"a space of shape \[99999, 99999, 3\]; at most",
+        ),
+        ({"observation_space": '{"type": "Sphere"}'}, "minari cannot open the data set"),
+        (
+            {"action_space": '{"type": "Discrete", "n": 100000000000, "start": 0}'},
+            "expected up to 4096 numbers or choices",
+        ),
+        ({"minari_version": "9.0.0"}, "does not support the dataset generated by Minari 9.0.0"),
+        ({"data_format": "zarr"}, "minari cannot open the data set"),
+    ],
+)
+def test_a_set_that_cannot_be_read_says_why(home: Path, changes: dict[str, Any], said: str) -> None:
+    written("worlds/rooms-v0", steps=(2,))
+    change_metadata(home, "worlds/rooms-v0", **changes)
+    with pytest.raises(DatasetError, match=said):
+        opened("worlds/rooms-v0")
+
+
+def test_a_set_that_is_not_there_says_how_to_get_it(home: Path, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="`minari download worlds/none-v0` fetches one"):
+        opened("worlds/none-v0")
+    with pytest.raises(DatasetError, match="no such folder, and no name of a Minari data set"):
+        opened("../rooms v0")
+    with pytest.raises(DatasetError, match="a Minari data set is a folder with one"):
+        opened(tmp_path)
+
+
+def test_labels_that_do_not_fit_are_refused() -> None:
+    written("worlds/rooms-v0", steps=(2,))
+    written("worlds/plain-v0", steps=(2,), actions=spaces.Discrete(2))
+    with pytest.raises(DatasetError, match="labels go with a single action"):
+        opened("worlds/rooms-v0", labels=("a", "b"))
+    with pytest.raises(DatasetError, match="3 labels; the action 'action' needs 2"):
+        opened("worlds/plain-v0", labels=("a", "b", "c"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_damaged_bytes_raise_nothing_but_our_errors(home: Path, tmp_path: Path, kind: str, data: st.DataObject) -> None:
+    if not (tmp_path / "whole").exists():
+        written("worlds/rooms-v0", kind, steps=(3, 4))
+        shutil.copytree(home / "worlds/rooms-v0/data", tmp_path / "whole")
+    shutil.rmtree(tmp_path / "copy", ignore_errors=True)
+    root = Path(shutil.copytree(tmp_path / "whole", tmp_path / "copy"))
+    damage(root, data)
+    read_all(opened, root)
