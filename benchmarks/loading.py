@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 from loading_sources import LeRobotVideos, MinariEpisodes, VideoFiles
-from report import RESULTS, machine, markdown_table, write_json
+from report import NOT_MEASURED, RESULTS, machine, markdown_table, write_json
 
 from slowfast.datasets import mp4
 from slowfast.datasets.collect import collect
@@ -39,7 +39,8 @@ POLICY = "slowfast.envs.policies:make_policy:explore"
 OURS = ("none", "lzf", "gzip", "mp4")
 YARDSTICK = f"mp4 files, a keyframe every {mp4.KEYFRAMES_EVERY}"
 BAR = 10
-"""So many times as fast as decoding mp4 files has the fastest of our stores to be at 64x64."""
+"""So many times as fast as decoding mp4 files has the store that is the default at 64x64 to be."""
+DEFAULT = "ours, none"
 ALL = 1_000_000
 """Frames between keyframes, where a whole episode has but one."""
 
@@ -125,8 +126,10 @@ def clips_per_second(loader: WindowLoader, batches: int, seconds: float) -> tupl
     return clips / (time.perf_counter() - clock), clips / (time.process_time() - busy)
 
 
-def as_table(result: dict[str, Any]) -> str:
+def as_table(result: dict[str, Any] | None) -> str:
     """A Markdown table a size, what a step needs, and whether the bar is met."""
+    if result is None:
+        return NOT_MEASURED
     needed, settings = result["clips_per_second_needed"], result["settings"]
     header = ["clips/s", "a processor second", "× mp4", "× needed", "MiB an episode", "dB"]
     parts = []
@@ -143,9 +146,8 @@ def as_table(result: dict[str, Any]) -> str:
         "Minari reads whole episodes; LeRobot's layout is read as LeRobot reads it with PyAV."
     )
     if small := next((part for part in result["sizes"] if part["frame"][:2] == [64, 64]), None):
-        stores = [row for row in small["rows"] if row["name"] in {f"ours, {compression}" for compression in OURS}]
-        best = max(stores, key=lambda row: row["times_mp4"])
-        said = f"{'met' if best['times_mp4'] >= result['bar'] else 'missed'} ({best['name']}: {best['times_mp4']:.0f})"
+        times = next(row["times_mp4"] for row in small["rows"] if row["name"] == DEFAULT)
+        said = f"{'met' if times >= result['bar'] else 'missed'} ({DEFAULT}, the default there: {times:.0f})"
         parts.append(f"Bar: {result['bar']} times as fast as mp4 files at 64x64: {said}.")
     return "\n\n".join(parts)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import loading
 import tyro
 from recall_tables import recall_all, recall_beyond
 from report import RESULTS, filled, read_json, write_text
@@ -25,6 +26,7 @@ PAGES: dict[str, dict[str, tuple[str, Callable[[dict[str, Any] | None], str]]]] 
         "updates": ("memory_update.json", update_table),
     },
     "docs/concepts.md": {"routes": ("world_quality.json", routes_table)},
+    "docs/data.md": {"loading": ("loading.json", loading.as_table)},
     "docs/memory.md": {
         "recall": ("recall.json", recall_all),
         "tours": ("recall_tours.json", recall_all),

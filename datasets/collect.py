@@ -69,7 +69,7 @@ def collect(
     steps: int = 128,
     env_kwargs: Mapping[str, Any] | None = None,
     metadata: Mapping[str, Any] | None = None,
-    compression: str = "lzf",
+    compression: str = "auto",
     progress: Callable[[int, int], None] | None = None,
 ) -> Store:
     """Record one episode per seed into ``out`` and return the store; episode ``i`` has ``seeds[i]``.

@@ -21,13 +21,16 @@ from slowfast.datasets.files import replacing
 SCHEMA = 1
 FORMAT = "slowfast-episode"
 FRAMES_PER_CHUNK = 16
-COMPRESSIONS = ("lzf", "gzip", "none", "mp4")
+COMPRESSIONS = ("auto", "lzf", "gzip", "none", "mp4")
+SMALL = 128 * 128
+"""Pixels of a frame up to which "auto" compresses nothing: it would save little room for much time."""
 
 
-def write_file(path: Path, episode: Episode, compression: str = "lzf") -> None:
+def write_file(path: Path, episode: Episode, compression: str = "auto") -> None:
     """Write ``episode`` to ``path``, whole or not at all.
 
-    ``compression`` is "lzf", "gzip", "none", or "mp4": H.264, which loses a little and takes far less room.
+    ``compression`` is "lzf", "gzip", "none", or "mp4": H.264, which loses a little and takes far less room. "auto" is
+    "none" for a camera of at most :data:`SMALL` pixels a frame, else "lzf".
     """
     if compression not in COMPRESSIONS:
         raise DatasetError(f"compression {compression!r}: expected one of {COMPRESSIONS}")
@@ -157,10 +160,11 @@ def read_episode(file: h5py.File) -> Episode:
 
 
 def _frame_layout(frames: np.ndarray, compression: str) -> dict[str, Any]:
-    if compression == "none":
+    small = frames.shape[1] * frames.shape[2] <= SMALL
+    if compression == "none" or (compression == "auto" and small):
         return {}  # contiguous: a window is one read
     chunks = (min(FRAMES_PER_CHUNK, len(frames)), *frames.shape[1:])
-    return {"chunks": chunks, "compression": compression}
+    return {"chunks": chunks, "compression": "lzf" if compression == "auto" else compression}
 
 
 def _write_video(file: h5py.File, name: str, frames: np.ndarray, fps: float) -> None:

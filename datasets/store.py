@@ -34,7 +34,7 @@ def episode_path(folder: Path | str, number: int) -> Path:
 
 
 def write_episode(
-    folder: Path | str, episode: Episode, compression: str = "lzf", number: int | None = None, index: bool = True
+    folder: Path | str, episode: Episode, compression: str = "auto", number: int | None = None, index: bool = True
 ) -> Path:
     """Add ``episode`` to the store in ``folder`` and return its file.
 

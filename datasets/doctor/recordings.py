@@ -72,8 +72,7 @@ class RecordedTake:
 
     @property
     def timing(self) -> Timing | None:
-        distances = np.diff(self.recording.times)
-        return Timing(self.recording.fps, float(distances.min()), float(distances.max()))
+        return Timing(self.recording.fps, *self.recording.intervals)
 
     def frames(self) -> Iterator[dict[str, np.ndarray]]:
         for number, part in enumerate(episodes(self.recording, self.policy)):

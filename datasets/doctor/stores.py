@@ -98,8 +98,13 @@ class StoredTake:
 
     @property
     def timing(self) -> Timing | None:
-        source = self.metadata.get("source_fps")
-        return Timing(float(source)) if isinstance(source, (int, float)) and source > 0 else None
+        source, intervals = self.metadata.get("source_fps"), self.metadata.get("source_intervals")
+        if not isinstance(source, (int, float)) or not source > 0:
+            return None
+        match intervals:  # kept where they differ
+            case [int() | float() as shortest, int() | float() as longest]:
+                return Timing(float(source), float(shortest), float(longest))
+        return Timing(float(source))
 
     def frames(self) -> Iterator[dict[str, np.ndarray]]:
         count = int(self.header["length"]) + 1

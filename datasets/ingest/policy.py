@@ -106,6 +106,7 @@ def episodes(recording: Recording, policy: FramePolicy) -> Iterator[Episode]:
                 "recording": recording.name,
                 **({"part": part, "parts": len(starts)} if len(starts) > 1 else {}),
                 "source_fps": recording.fps,
+                **({} if recording.steady else {"source_intervals": list(recording.intervals)}),
                 "frames": policy.described(),
             },
         )

@@ -65,8 +65,13 @@ class Recording:
     @property
     def steady(self) -> bool:
         """Whether all distances of frames are within 20 % of the median (mp4 rounds times; that is no jitter)."""
+        return all(abs(distance * self.fps - 1) <= 0.2 for distance in self.intervals)
+
+    @property
+    def intervals(self) -> tuple[float, float]:
+        """Seconds between two frames: the fewest and the most."""
         distances = np.diff(self.times)
-        return bool(np.abs(distances * self.fps - 1).max() <= 0.2)
+        return float(distances.min()), float(distances.max())
 
 
 class Reader(Protocol):

@@ -34,7 +34,7 @@ class Ingestion:
     options: SourceOptions = field(default_factory=SourceOptions)
     policy: FramePolicy = field(default_factory=FramePolicy)
     metadata: dict[str, Any] = field(default_factory=dict)
-    compression: str = "lzf"
+    compression: str = "auto"
 
     def described(self) -> dict[str, Any]:
         described: dict[str, Any] = json.loads(json.dumps(asdict(self), default=str))

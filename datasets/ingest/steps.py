@@ -32,7 +32,7 @@ def ingest_steps(
     spec: ActionSpec | None = None,
     policy: FramePolicy | None = None,
     metadata: Mapping[str, Any] | None = None,
-    compression: str = "lzf",
+    compression: str = "auto",
     progress: Callable[..., None] | None = None,
 ) -> Report:
     """Write ``episodes`` (dictionaries with ``steps``, see ``readers.rlds.from_steps``) as they come into ``out``.

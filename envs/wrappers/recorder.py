@@ -45,8 +45,8 @@ class SlowFastRecorder(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Re
     states, and observed images are not kept. Of infos, the numbers are kept that come at every step in one shape.
     ``spec``: what the actions are called; else the environment's own ``action_spec``, or one that its action space
     says. ``metadata``: JSON-compatible, stored with every episode (policy, licence, instruction, ...).
-    ``compression``: "lzf", "gzip", "none" or "mp4". ``max_frames``: a longer episode is written in parts, each of
-    which begins with the frame that the last ended with; it bounds the memory.
+    ``compression``: "auto", "lzf", "gzip", "none" or "mp4". ``max_frames``: a longer episode is written in parts, each
+    of which begins with the frame that the last ended with; it bounds the memory.
 
     One environment in one process: wrap the environments of a vector one by one, before it is made, each with a
     folder of its own. Wrappers that reset by themselves belong outside this one. Raises :class:`DatasetError` where
@@ -62,7 +62,7 @@ class SlowFastRecorder(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Re
         source: Literal["observation", "render"] = "observation",
         spec: ActionSpec | None = None,
         metadata: Mapping[str, Any] | None = None,
-        compression: str = "lzf",
+        compression: str = "auto",
         max_frames: int = 2048,
     ) -> None:
         gymnasium.utils.RecordConstructorArgs.__init__(

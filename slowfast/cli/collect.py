@@ -40,8 +40,9 @@ class Collect:
     """Without a split: episode i is reset with seed first_seed + i."""
     workers: int = 1
     """Processes that record, each with its own environment."""
-    compression: Literal["lzf", "gzip", "none", "mp4"] = "lzf"
-    """Of the frames on disk; "none" reads fastest, "mp4" takes the least room and loses a little."""
+    compression: Literal["auto", "lzf", "gzip", "none", "mp4"] = "auto"
+    """Of the frames on disk; "none" reads fastest, "mp4" takes the least room and loses a little. "auto": "none" for
+    frames of at most 128x128 pixels, else "lzf"."""
     instruction: str | None = None
     """Language instruction stored with every episode; by default what the environment says in info."""
     source: str | None = None

@@ -52,8 +52,9 @@ class Ingest:
     """Processes that decode."""
     strict: bool = False
     """Stop at the first recording that cannot be read."""
-    compression: Literal["lzf", "gzip", "none", "mp4"] = "lzf"
-    """Of the frames on disk; "none" reads fastest, "mp4" takes the least room and loses a little."""
+    compression: Literal["auto", "lzf", "gzip", "none", "mp4"] = "auto"
+    """Of the frames on disk; "none" reads fastest, "mp4" takes the least room and loses a little. "auto": "none" for
+    frames of at most 128x128 pixels, else "lzf"."""
 
     def __post_init__(self) -> None:
         if not self.list and not (self.source and self.out):

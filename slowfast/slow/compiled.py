@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from slowfast.slow.attention import constant_weights
+
 CONSTANT = {"freezing": True, "cpp_wrapper": True}
 """Inductor's settings: weights as packed constants, and calls from C++ where Python takes longer than small layers."""
 
@@ -32,7 +34,7 @@ def compile_network(network: nn.Module, **options: Any) -> None:
     constant = torch.compile(_in_code_of_its_own(network), **options)
 
     def with_constants(*args: Any, **kwargs: Any) -> Any:
-        with torch._inductor.config.patch(CONSTANT):
+        with torch._inductor.config.patch(CONSTANT), constant_weights():
             return constant(*args, **kwargs)
 
     ordinary = network._compiled_call_impl  # where nn.Module looks for compiled code

@@ -18,7 +18,7 @@ from diffusers.models.transformers.transformer_temporal import TransformerTempor
 from torch import nn
 from torch.nn import functional
 
-from slowfast.slow.attention import attend
+from slowfast.slow.attention import attend, query_key_value
 
 
 class ResidualBlock(ResnetBlock2D):
@@ -87,8 +87,8 @@ def along_time(block: BasicTransformerBlock, tokens: torch.Tensor) -> torch.Tens
     for norm, attention in ((block.norm1, block.attn1), (block.norm2, block.attn2)):
         normed = norm(tokens)
         heads = [
-            project(normed).unflatten(-1, (attention.heads, -1)).permute(0, 2, 3, 1, 4)  # [B, n, heads, F, d]
-            for project in (attention.to_q, attention.to_k, attention.to_v)
+            part.unflatten(-1, (attention.heads, -1)).permute(0, 2, 3, 1, 4)  # [B, n, heads, F, d]
+            for part in query_key_value(attention, normed)
         ]
         seen = attend(*heads).permute(0, 3, 1, 2, 4).flatten(-2)
         tokens = attention.to_out[1](attention.to_out[0](seen)) + tokens

@@ -78,6 +78,6 @@ def test_the_table_says_whether_the_bar_is_met(result: dict[str, Any]) -> None:
     part = {**result["sizes"][0], "rows": rows}
     for row in rows:
         row["times_mp4"] = {"ours, none": 31.4, "ours, latents": 99.0}.get(row["name"], 1.0)
-    assert "64x64: met (ours, none: 31)." in loading.as_table({**result, "sizes": [part]})
+    assert "64x64: met (ours, none, the default there: 31)." in loading.as_table({**result, "sizes": [part]})
     rows[0]["times_mp4"] = 4.2
-    assert "64x64: missed (ours, none: 4)." in loading.as_table({**result, "sizes": [part]})
+    assert "64x64: missed (ours, none, the default there: 4)." in loading.as_table({**result, "sizes": [part]})

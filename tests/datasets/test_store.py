@@ -48,9 +48,18 @@ def assert_same_arrays(read: dict[str, np.ndarray], written: dict[str, np.ndarra
 
 
 def test_compressed_frames_are_chunked_by_sixteen(tmp_path: Path, episode: MakeEpisode) -> None:
-    with h5py.File(write_episode(tmp_path, episode(40, 0))) as file:
+    with h5py.File(write_episode(tmp_path, episode(40, 0), "lzf")) as file:
         assert file["frames/front"].chunks == (16, 12, 20, 3)
         assert file["frames/front"].compression == "lzf"
+
+
+@pytest.mark.parametrize(("side", "compression"), [(128, None), (129, "lzf")])
+def test_small_frames_are_not_compressed_unless_asked(
+    tmp_path: Path, episode: MakeEpisode, side: int, compression: str | None
+) -> None:
+    one = replace(episode(3, 0), frames={"front": np.zeros((4, 128, side, 3), np.uint8)})
+    with h5py.File(write_episode(tmp_path, one)) as file:
+        assert file["frames/front"].compression == compression
 
 
 def test_the_same_episode_makes_the_same_bytes(tmp_path: Path, episode: MakeEpisode) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -49,7 +49,8 @@ class ActionColumn:
             return rows.reshape(len(rows), -1).astype(np.int64)
         assert isinstance(self.component, Discrete)  # what else an action column becomes
         codes, labels = rows.reshape(-1).astype(np.int64) - self.first, len(self.component.labels)
-        if len(codes) and not 0 <= codes.min() <= codes.max() < labels:
+        least = -1 if self.feature.labels else 0  # where choices have labels, -1 is a missing one
+        if len(codes) and not least <= codes.min() <= codes.max() < labels:
             said = f"{self.feature.key!r} goes from {codes.min() + self.first} to {codes.max() + self.first}"
             expected = f"{self.first} to {self.first + labels - 1}, as the data set's statistics have it"
             raise DatasetError(f"{where}: {said}; expected {expected}")
@@ -57,8 +58,9 @@ class ActionColumn:
 
 
 def action_column(layout: Layout, key: str) -> ActionColumn:
-    """Floats, and integer vectors, become a :class:`Continuous`; one integer a :class:`Discrete` whose labels are the
-    numbers; bools a :class:`Keyboard`. Raises :class:`DatasetError` where ``key`` is no vector of numbers."""
+    """Floats, and integer vectors, become a :class:`Continuous`; one integer a :class:`Discrete` with the feature's
+    labels, or else its numbers; bools a :class:`Keyboard`. Raises :class:`DatasetError` where ``key`` is no vector of
+    numbers."""
     feature = layout.features.get(key)
     vectors = [other.key for other in layout.features.values() if other.number and len(other.shape) <= 1]
     if feature is None or feature.key not in vectors:
@@ -72,6 +74,9 @@ def action_column(layout: Layout, key: str) -> ActionColumn:
     low, high = _bounds(layout, feature, size)
     if size == 1 and not feature.dtype.startswith("float"):
         first, last = min(int(low[0]), 0), int(high[0])
+        if first >= -1 and last < len(feature.labels) <= MAX_LABELS:
+            return ActionColumn(feature, Discrete("action", feature.labels))
+        feature = replace(feature, labels=())
         if last - first >= MAX_LABELS:
             said = f"{key!r} goes from {first} to {last}, that is no choice of at most {MAX_LABELS}"
             raise DatasetError(f"{layout.root}: {said}")

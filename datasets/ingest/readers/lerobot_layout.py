@@ -45,13 +45,15 @@ VERSIONS = {"v2.0": 2, "v2.1": 2, "v3.0": 3}
 
 @dataclass(frozen=True)
 class Feature:
-    """A column or camera: ``names`` of the axes of a vector, if it has one name for each."""
+    """A column or camera: ``names`` of the axes of a vector, if it has one name for each; ``labels`` of a choice, which
+    ``slowfast export`` adds."""
 
     key: str
     dtype: str
     shape: tuple[int, ...]
     names: tuple[str, ...]
     depth: bool
+    labels: tuple[str, ...] = ()
 
     @property
     def picture(self) -> bool:
@@ -269,7 +271,15 @@ def _feature(key: str, given: dict[str, Any]) -> Feature:
     depth = any(info.get("is_depth_map") or info.get("video.is_depth_map") for info in infos)
     names = _axis_names(given.get("names"))
     fitting = len(sides) == 1 and len(names) == sides[0]
-    return Feature(key, str(given.get("dtype")), sides, names if fitting else (), depth)
+    return Feature(key, str(given.get("dtype")), sides, names if fitting else (), depth, _labels(given.get("labels")))
+
+
+def _labels(given: Any) -> tuple[str, ...]:
+    """The labels of one choice; of several in one vector, and of what is no list of different texts, none."""
+    lists = list(given.values()) if isinstance(given, dict) else [given]
+    if len(lists) != 1 or not isinstance(lists[0], list) or not all(isinstance(label, str) for label in lists[0]):
+        return ()
+    return tuple(lists[0]) if len(set(lists[0])) == len(lists[0]) else ()
 
 
 def _axis_names(names: Any) -> tuple[str, ...]:

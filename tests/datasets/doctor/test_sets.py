@@ -10,6 +10,7 @@ import pytest
 
 from slowfast.actions import ActionSpec, Discrete, Language
 from slowfast.datasets.episode import DatasetError, Episode
+from slowfast.datasets.store import write_episode
 
 
 def test_mixed_frame_rates_are_found(tmp_path: Path, moving: list[Episode]) -> None:
@@ -29,6 +30,18 @@ def test_the_resampling_that_ingestion_used_is_told(tmp_path: Path, moving: list
     assert "discrete: commonest" in finding.message
     assert "2 or 3 frames of the recording in turn" in finding.message
     assert "12 frames a second would make steps equal" in finding.fix
+
+
+@pytest.mark.parametrize(
+    ("intervals", "said"), [([0.03, 0.06], "variable frame rate: 0.03 to 0.06 s"), ([0.04, 1.0], "frames are missing")]
+)
+def test_uneven_frames_of_the_recording_are_told_of_episodes_too(
+    tmp_path: Path, moving: list[Episode], intervals: list[float], said: str
+) -> None:
+    metadata = {"source_fps": 24.0, "source_intervals": intervals}
+    episodes = [scenes.edited(one, metadata=metadata) if k == 1 else one for k, one in enumerate(moving)]
+    messages = [f.message for f in scenes.found(scenes.written(tmp_path / "data", episodes), "frame-rate")]
+    assert any(message.startswith(said) for message in messages)
 
 
 def test_mixed_sizes_are_an_error(tmp_path: Path, moving: list[Episode]) -> None:
@@ -149,7 +162,7 @@ def test_frames_that_are_damaged_inside_the_file_are_an_error(tmp_path: Path, mo
     import h5py
 
     folder = scenes.written(tmp_path / "data", moving[:6])
-    path = folder / "episodes/000002.h5"
+    path = write_episode(folder, moving[2], "lzf", 2, index=False)
     with h5py.File(path) as file:
         place = file["frames/camera"].id.get_chunk_info(2)
     data = bytearray(path.read_bytes())

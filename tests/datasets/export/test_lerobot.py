@@ -49,6 +49,8 @@ def test_our_own_reader_gives_back_what_was_exported(
     name, reader = open_source(exported(store, tmp_path), None, SourceOptions())
     assert name == "lerobot"
     assert len(reader) == 3
+    if kind == "choice":
+        assert reader.spec["action"].labels == store.spec.components[0].labels
     for i, episode in enumerate(store):
         recording = reader.read(i)
         read = recording.actions["action"].reshape(len(episode), -1)

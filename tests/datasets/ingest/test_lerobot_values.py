@@ -58,6 +58,29 @@ def test_one_integer_is_a_choice_whose_labels_are_its_numbers(tmp_path: Path) ->
     assert reader.read(0).actions["action"].tolist() == [0, 1, 2, 3, 0, 1]
 
 
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        ({"command": ["left", "right", "up", "down"]}, ("left", "right", "up", "down")),
+        (["left", "right", "up"], ("left", "right", "up")),
+        (["too", "few"], ("-1", "0", "1", "2")),
+        (["same", "same", "up"], ("-1", "0", "1", "2")),
+        ({"command": ["a", "b", "c"], "other": ["x", "y", "z"]}, ("-1", "0", "1", "2")),
+    ],
+)
+def test_a_choice_has_the_labels_that_are_said_of_all_its_numbers(
+    tmp_path: Path, labels: object, expected: tuple[str, ...]
+) -> None:
+    feature = {"command": {"dtype": "int64", "shape": [1], "names": None, "labels": labels}}
+    root = LeRobotSet(
+        tmp_path / "set", features=feature, columns=lambda episode, length: {"command": np.arange(length) % 4 - 1}
+    ).write()
+    reader = opened(root, action="command")
+    assert reader.spec["action"] == Discrete("action", expected)
+    missing = int("left" not in expected)  # of labelled choices, -1 is one that is missing
+    assert reader.read(0).actions["action"].tolist() == [a + missing for a in (-1, 0, 1, 2, -1, 0)]
+
+
 def test_bools_are_keys(tmp_path: Path) -> None:
     feature = {"keys": {"dtype": "bool", "shape": [2], "names": ["jump", "fire"]}}
     root = LeRobotSet(

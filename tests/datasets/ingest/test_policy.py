@@ -92,6 +92,9 @@ def test_a_variable_frame_rate_video_is_resampled_by_its_own_times(tmp_path: Pat
     assert counted(episode.frames["camera"]) == [0, 1, 2, 3, 3, 3, 3, 4, 6, 7, 8]
     assert episode.actions["move"].tolist() == [0, 1, 2, -1, -1, -1, 0, 2, 0, 1]  # held: null; of 1 and 2 the last
     assert episode.metadata["source_fps"] == pytest.approx(10)
+    assert episode.metadata["source_intervals"] == pytest.approx([0.05, 0.4])
+    (steady,) = episodes(replace(held, times=np.arange(9) / 10), FramePolicy())
+    assert "source_intervals" not in steady.metadata
 
 
 def test_a_rate_above_the_recordings_is_refused() -> None:
