@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["to_sb3"]
+__all__ = ["to_sb3", "to_torchrl"]
 
 
 def to_sb3(venv: Any) -> Any:
@@ -18,3 +18,16 @@ def to_sb3(venv: Any) -> Any:
     except ImportError as error:
         raise ImportError("to_sb3 needs Stable-Baselines3: pip install 'slowfast[rl]'") from error
     return GymnasiumVecEnv(venv)
+
+
+def to_torchrl(venv: Any) -> Any:
+    """A Gymnasium ``VectorEnv`` as a TorchRL environment (extra ``rl``) of batch size ``[num_envs]``.
+
+    TorchRL resets environments itself: make ``venv`` with ``autoreset_mode="Disabled"``. Raises ValueError when it is
+    not, or when a space is none that tensors hold; ImportError that names the extra.
+    """
+    try:
+        from slowfast.envs.torch_rl import TorchRLEnv
+    except ImportError as error:
+        raise ImportError("to_torchrl needs TorchRL: pip install 'slowfast[rl]'") from error
+    return TorchRLEnv(venv)
