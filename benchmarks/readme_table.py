@@ -13,6 +13,7 @@ from typing import Any
 
 import loading
 import tyro
+from format_tables import doctor_table, formats_table, fuzz_table
 from recall_tables import recall_all, recall_beyond
 from report import RESULTS, filled, read_json, write_text
 from tables import long_table, quality_table, routes_table, step_table, update_table
@@ -25,8 +26,13 @@ PAGES: dict[str, dict[str, tuple[str, Callable[[dict[str, Any] | None], str]]]] 
         "speed": ("env_steps.json", step_table),
         "updates": ("memory_update.json", update_table),
     },
+    "docs/clips.md": {
+        "formats": ("formats.json", formats_table),
+        "fuzz": ("fuzz.json", fuzz_table),
+    },
     "docs/concepts.md": {"routes": ("world_quality.json", routes_table)},
     "docs/data.md": {"loading": ("loading.json", loading.as_table)},
+    "docs/doctor.md": {"doctor": ("doctor_faults.json", doctor_table)},
     "docs/memory.md": {
         "recall": ("recall.json", recall_all),
         "tours": ("recall_tours.json", recall_all),

@@ -23,6 +23,7 @@ from slowfast.envs.dream_parts import (
     one_episode,
     starting_point,
 )
+from slowfast.envs.dream_rewards import check_reward, told_by_head
 from slowfast.envs.window import Window
 from slowfast.fast import MemoryRule
 from slowfast.rewards import RewardFunction, judge
@@ -43,7 +44,8 @@ class DreamEnv(gymnasium.Env[np.ndarray, Any]):
     it. ``{"frames": uint8 [T, H, W, 3], "actions": the T - 1 between them}`` starts from frames of yours (``actions``
     may be left out if T is 1). All of a start's frames are taught to the memory.
 
-    **Reward and end.** Those of ``reward_fn``; without one 0.0, and never. ``gymnasium.make`` sets a time limit.
+    **Reward and end.** Those of ``reward_fn``, or with ``reward="head"`` those that the world's outcome head tells;
+    without either 0.0, and never. ``gymnasium.make`` sets a time limit.
 
     **Info.** ``memory_updates``: memory updates of this episode; ``memory_frames_pending``: frames not yet learned;
     ``start``: the index of the start, or -1 for frames of yours.
@@ -62,6 +64,7 @@ class DreamEnv(gymnasium.Env[np.ndarray, Any]):
             be a name such as ``"bfloat16"``.
         render_mode: None, ``rgb_array`` or ``human`` (a window; extra ``play``).
         reward_fn: a reward of your own for the frames, see ``slowfast.rewards``; frames are decoded for it.
+        reward: ``head`` for the rewards and ends that the world has learned (``slowfast train outcome``), else None.
 
     Raises FileNotFoundError for a world or starts that are not there, ValueError for arguments, options or actions that
     make no sense, ImportError that names the extra if ``human`` lacks its package.
@@ -82,13 +85,16 @@ class DreamEnv(gymnasium.Env[np.ndarray, Any]):
         compile: bool = False,
         render_mode: str | None = None,
         reward_fn: RewardFunction | None = None,
+        reward: str | None = None,
     ) -> None:
         check_choices(memory, observation, memory_rule is not None or memory_every is not None)
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise ValueError(f"render_mode={render_mode!r} is not None, 'rgb_array' or 'human'")
         self.world = loaded_world(world, device, dtype, compile)
+        check_reward(self.world, reward, reward_fn)
         self.rule = None if memory == "off" else self.world.memory_rule(memory_rule, memory_every, memory)
-        self.observation, self.steps, self.render_mode, self.reward_fn = observation, steps, render_mode, reward_fn
+        self.observation, self.steps, self.render_mode = observation, steps, render_mode
+        self.reward, self.reward_fn = reward, reward_fn
         fps = self.world.config.fps or DEFAULT_FPS
         self.metadata = {**self.metadata, "render_fps": fps}
         self.action_spec = self.world.action_spec
@@ -128,13 +134,10 @@ class DreamEnv(gymnasium.Env[np.ndarray, Any]):
         if not _same(prepared, action):
             self._ahead.clear()
             raise RuntimeError(f"the next frame was prepared for action {prepared!r}, not for {action!r}")
+        before = self._present
         seen, info = self._seen(latents, picture), self._info()
-        if self.reward_fn is None:
-            return seen, 0.0, False, False, info
-        columns = self.action_spec.stack([self.action_spec.columns([action])])
-        told = {name: np.array([value]) for name, value in info.items()}
-        rewards, ends = judge(self.reward_fn, self._shown()[None, None], columns, told)
-        return seen, float(rewards[0, 0]), bool(ends[0, 0]), False, info
+        reward, ended = self._judged(before, latents, action, info)
+        return seen, reward, ended, False, info
 
     def prepare(self, actions: Sequence[Any]) -> None:
         """Dreams the frames of the next n steps in one denoising (n at most the world's chunk); ``step`` then takes
@@ -193,6 +196,21 @@ class DreamEnv(gymnasium.Env[np.ndarray, Any]):
         """Closes the window; may be called again."""
         if self._window is not None:
             self._window.close()
+
+    def _judged(
+        self, before: torch.Tensor | None, after: torch.Tensor, action: Any, info: Mapping[str, Any]
+    ) -> tuple[float, bool]:
+        """Reward and end of the step that was just done."""
+        if self.reward is None and self.reward_fn is None:
+            return 0.0, False
+        columns = self.action_spec.stack([self.action_spec.columns([action])])
+        if self.reward_fn is None:
+            assert before is not None  # a step without a reset was refused
+            rewards, ends = told_by_head(self.world, before[None], after[None], columns)
+            return float(rewards[0]), bool(ends[0])
+        told = {name: np.array([value]) for name, value in info.items()}
+        rewards, ends = judge(self.reward_fn, self._shown()[None, None], columns, told)
+        return float(rewards[0, 0]), bool(ends[0, 0])
 
     def _check_stepped(self) -> None:
         if self._ahead:

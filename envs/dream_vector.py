@@ -22,6 +22,7 @@ from slowfast.actions import Columns
 from slowfast.dream import Dream
 from slowfast.dream_state import DreamState, from_random_words, random_words
 from slowfast.envs.dream_parts import DEFAULT_FPS, check_choices, loaded_world, observation_space, starting_point
+from slowfast.envs.dream_rewards import check_reward, told_by_head
 from slowfast.fast import MemoryRule
 from slowfast.rewards import RewardFunction, judge
 from slowfast.world_model import WorldModel
@@ -71,6 +72,7 @@ class DreamVectorEnv(gymnasium.vector.VectorEnv[Observations, Any, np.ndarray]):
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         exact: bool = False,
         reward_fn: RewardFunction | None = None,
+        reward: str | None = None,
     ) -> None:
         check_choices(memory, observation, memory_rule is not None or memory_every is not None)
         if num_envs < 1:
@@ -80,9 +82,10 @@ class DreamVectorEnv(gymnasium.vector.VectorEnv[Observations, Any, np.ndarray]):
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise ValueError(f"render_mode={render_mode!r} is not None or 'rgb_array'")
         self.num_envs, self.observation, self.render_mode, self.exact = num_envs, observation, render_mode, exact
-        self.max_episode_steps, self.reward_fn = max_episode_steps, reward_fn
+        self.max_episode_steps, self.reward_fn, self.reward = max_episode_steps, reward_fn, reward
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.world = loaded_world(world, device, dtype, compile)
+        check_reward(self.world, reward, reward_fn)
         self.metadata = {
             **self.metadata,
             "render_fps": self.world.config.fps or DEFAULT_FPS,
@@ -130,9 +133,10 @@ class DreamVectorEnv(gymnasium.vector.VectorEnv[Observations, Any, np.ndarray]):
         anew, going = np.flatnonzero(self._ended), np.flatnonzero(~self._ended)
         if len(anew):
             self._begin(anew, [{}] * len(anew))
+        before = self.dream.latents
         self._advance(going, [[given[number]] for number in going])
         self._elapsed[going] += 1
-        rewards, terminated = self._judged(going, given)
+        rewards, terminated = self._judged(going, given, before)
         truncated = np.zeros(self.num_envs, bool)
         if self.max_episode_steps is not None:
             truncated[going] = self._elapsed[going] >= self.max_episode_steps
@@ -229,15 +233,22 @@ class DreamVectorEnv(gymnasium.vector.VectorEnv[Observations, Any, np.ndarray]):
         elif len(going):
             self.dream.step(actions, None if len(going) == self.num_envs else going.tolist())
 
-    def _judged(self, going: np.ndarray, actions: list[Any]) -> tuple[np.ndarray, np.ndarray]:
-        """Rewards ``float64 [E]`` and ends ``bool [E]`` of this step; nothing for those that were only reset."""
+    def _judged(self, going: np.ndarray, actions: list[Any], before: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """Rewards ``float64 [E]`` and ends ``bool [E]`` of this step; nothing for those that were only reset.
+        ``before``: the latents ``[E, C, h, w]`` that it led on from."""
         rewards, ends = np.zeros(self.num_envs), np.zeros(self.num_envs, bool)
-        if self.reward_fn is not None and len(going):
-            frames = self._pictures(going)[:, None]
-            columns = self.action_spec.stack([self._columns([actions[number]]) for number in going])
-            told = {name: value[going] for name, value in self._infos(ends).items() if not name.startswith("_")}
-            judged = judge(self.reward_fn, frames, columns, told)
-            rewards[going], ends[going] = (array[:, 0] for array in judged)
+        if (self.reward is None and self.reward_fn is None) or not len(going):
+            return rewards, ends
+        columns = self.action_spec.stack([self._columns([actions[number]]) for number in going])
+        if self.reward_fn is None:
+            chosen = torch.from_numpy(going)
+            latents = (before[chosen], self.dream.latents[chosen])
+            rewards[going], ends[going] = told_by_head(self.world, *latents, columns, self.exact)
+            return rewards, ends
+        frames = self._pictures(going)[:, None]
+        told = {name: value[going] for name, value in self._infos(ends).items() if not name.startswith("_")}
+        judged = judge(self.reward_fn, frames, columns, told)
+        rewards[going], ends[going] = (array[:, 0] for array in judged)
         return rewards, ends
 
     def _columns(self, actions: Any) -> Columns:

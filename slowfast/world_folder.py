@@ -11,7 +11,7 @@ from typing import Any
 from slowfast.fast.files import write_text
 from slowfast.frames import FITS, Fit
 
-CONFIG, ODOMETRY = "world.json", "odometry"
+CONFIG = "world.json"
 FORMAT_VERSION = 1
 
 

@@ -22,19 +22,31 @@ from slowfast.fast.choosing import chosen_rule
 from slowfast.fast.generators import episode_generator
 from slowfast.fast.reading import generate
 from slowfast.frames import fitted
+from slowfast.heads.inverse_dynamics import InverseDynamics
 from slowfast.heads.odometry import Odometry
+from slowfast.heads.outcome import OutcomeHead
 from slowfast.slow import load_slow_learner
 from slowfast.slow.compiled import compile_network
 from slowfast.slow.windows import ActionTensors, concat_actions, select_actions
 from slowfast.starts import Starts
-from slowfast.world_folder import CONFIG, ODOMETRY, WorldConfig, find_world, read_config, write_config
+from slowfast.world_folder import CONFIG, WorldConfig, find_world, read_config, write_config
 
 if TYPE_CHECKING:
     from slowfast.slow.masked_diffusion import MaskedVideoDiffusion
 
+HEADS: dict[str, type[Odometry] | type[OutcomeHead] | type[InverseDynamics]] = {
+    "odometry": Odometry,
+    "outcome": OutcomeHead,
+    "inverse_dynamics": InverseDynamics,
+}
+"""What a world may hold besides, each an attribute of that name and a folder of that name within the world's."""
+
 
 class WorldModel:
-    """A learned world: ``WorldModel.from_pretrained("doom-rooms")``, then :meth:`imagine`, or as an environment."""
+    """A learned world: ``WorldModel.from_pretrained("doom-rooms")``, then :meth:`imagine`, or as an environment.
+
+    ``odometry``, ``outcome``, ``inverse_dynamics``: its heads on latents, each None where it has none.
+    """
 
     def __init__(
         self,
@@ -43,8 +55,11 @@ class WorldModel:
         slow: MaskedVideoDiffusion,
         folder: Path | None = None,
         odometry: Odometry | None = None,
+        outcome: OutcomeHead | None = None,
+        inverse_dynamics: InverseDynamics | None = None,
     ) -> None:
-        self.config, self.codec, self.slow, self.folder, self.odometry = config, codec, slow, folder, odometry
+        self.config, self.codec, self.slow, self.folder = config, codec, slow, folder
+        self.odometry, self.outcome, self.inverse_dynamics = odometry, outcome, inverse_dynamics
 
     # --- folders -------------------------------------------------------------------------------------------------
 
@@ -65,10 +80,12 @@ class WorldModel:
         folder = find_world(name_or_folder)
         config = read_config(folder)
         codec, slow = load_codec(folder / "vae"), load_slow_learner(folder)
-        odometry = Odometry.from_pretrained(folder / ODOMETRY) if (folder / ODOMETRY).is_dir() else None
-        for part in (codec, slow, *([] if odometry is None else [odometry])):
+        heads: dict[str, Any] = {
+            name: head.from_pretrained(folder / name) for name, head in HEADS.items() if (folder / name).is_dir()
+        }
+        for part in (codec, slow, *heads.values()):
             _placed(part, device, dtype)
-        world = cls(config, codec, slow, folder, odometry)  # type: ignore[arg-type]  # one class so far
+        world = cls(config, codec, slow, folder, **heads)  # type: ignore[arg-type]  # one class so far
         if compile:
             compile_network(world.slow.unet)
         return world
@@ -99,15 +116,17 @@ class WorldModel:
         return cls(WorldConfig(Path(folder).resolve().name, frame_size, context, chunk), codec, slow)
 
     def save_pretrained(self, folder: str | Path, dtype: torch.dtype | None = torch.bfloat16) -> None:
-        """Writes ``vae/``, ``unet/``, ``scheduler/``, ``action_encoder/``, ``odometry/`` if there is one, and last
-        ``world.json``."""
+        """Writes ``vae/``, ``unet/``, ``scheduler/``, ``action_encoder/``, a folder for each head that there is, and
+        last ``world.json``."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / CONFIG).unlink(missing_ok=True)
         self.codec.save_pretrained(folder / "vae", dtype)
         self.slow.save_pretrained(folder, dtype)
-        if self.odometry is not None:
-            self.odometry.save_pretrained(folder / ODOMETRY, dtype)
+        for name in HEADS:
+            head = getattr(self, name)
+            if head is not None:
+                head.save_pretrained(folder / name, dtype)
         if self.folder and self.folder != folder and (self.folder / "starts.safetensors").is_file():
             self.starts.save(folder / "starts.safetensors")
         write_config(folder, self.config)
@@ -166,6 +185,24 @@ class WorldModel:
     def action_tensors(self, columns: Columns) -> ActionTensors:
         """Columns ``[B, T]`` as tensors on the world's device."""
         return self.slow.actions.tensors(columns, self.device)
+
+    @torch.no_grad()
+    def read_actions(self, frames: np.ndarray, batch: int = 64) -> Columns:
+        """The actions that a video shows, read by the world's inverse dynamics, ``batch`` frames at a time.
+
+        ``frames`` ``uint8 [T + 1, H, W, 3]`` or ``[E, T + 1, H, W, 3]``, T >= 1; returns columns ``[T, ...]`` or
+        ``[E, T, ...]``. Raises ValueError for other frames, or when the world has no inverse dynamics.
+        """
+        if self.inverse_dynamics is None:
+            raise ValueError(f"{self.config.name!r} has no inverse dynamics: `slowfast train inverse-dynamics` adds it")
+        frames = np.asarray(frames)
+        videos = frames if frames.ndim == 5 else frames[None]
+        if videos.ndim != 5 or not len(videos) or videos.shape[1] < 2:
+            raise ValueError(f"actions lie between frames [T + 1, H, W, 3] or [E, T + 1, H, W, 3], got {frames.shape}")
+        flat = videos.reshape(-1, 1, *videos.shape[2:])
+        latents = torch.cat([self.encode(flat[k : k + batch]) for k in range(0, len(flat), batch)])
+        columns = self.inverse_dynamics.read(latents[:, 0].unflatten(0, videos.shape[:2]), batch)
+        return columns if frames.ndim == 5 else {name: column[0] for name, column in columns.items()}
 
     # --- memory --------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from slowfast.actions import ActionSpec, Columns
+from slowfast.actions import ActionSpec, Columns, Language
 from slowfast.datasets.episode import DatasetError
 
 Frames = Callable[[], Iterator[np.ndarray]]
@@ -56,6 +56,25 @@ class Recording:
         for key, (value, expected) in rows.items():
             if len(value) != expected:
                 raise DatasetError(f"{self.name}: {key} has {len(value)} rows, {count} frames need {expected}")
+        self._check_text()
+
+    def _check_text(self) -> None:
+        """Text of damaged files holds what HDF5 cannot: zero bytes, and halves of a pair of UTF-16."""
+        components = [component.name for component in self.spec.components]
+        for name in (*components, *self.frames, *self.states, *self.infos):
+            if not _storable(name) or not name.strip("./"):
+                raise DatasetError(f"{self.name}: a column is called {name!r:.100}, which cannot be a name in a file")
+        for name in components:
+            inner = [other for other in components if other.startswith(f"{name}/")]
+            if inner:
+                said = f"{self.name}: actions are called {name!r:.100} and {inner[0]!r:.100}"
+                raise DatasetError(f"{said}; one cannot lie in the other, rename one")
+        for component in self.spec.components:
+            if isinstance(component, Language) and component.name in self.actions:
+                for text in set(np.asarray(self.actions[component.name], object).ravel().tolist()):
+                    if isinstance(text, str) and not _storable(text):
+                        said = f"{self.name}: actions/{component.name} says {text!r:.100}"
+                        raise DatasetError(f"{said}, which is no text; the annotations are damaged")
 
     @property
     def fps(self) -> float:
@@ -72,6 +91,13 @@ class Recording:
         """Seconds between two frames: the fewest and the most."""
         distances = np.diff(self.times)
         return float(distances.min()), float(distances.max())
+
+
+def _storable(text: str) -> bool:
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
 
 
 class Reader(Protocol):

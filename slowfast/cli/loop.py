@@ -92,7 +92,8 @@ def one_round(config: Loop, number: int, started: str) -> int:
         state.wait_for_everyone()
         store = MemoryStore(folder / "memories", identity)
     layout = AdapterLayout.of(world.slow.unet, world.slow.memory_layers(rule.layers), rule.rank, rule.scaled_by)
-    world.odometry = None  # it reads the action vectors that are trained from here on: train one for the new world
+    # they read the action vectors that are trained from here on: train new ones for the new world
+    world.odometry = world.outcome = None
     world.slow.requires_grad_(True)
     if world.slow.actions.text.frozen:
         world.slow.actions.text.requires_grad_(False)

@@ -6,18 +6,14 @@ here: whether a wall is in the way can be seen before.
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import nn
 
+from slowfast.heads.parts import look, read_head, save_head
 from slowfast.heads.poses import PoseScale
-
-GRID = 4
-"""Positions a side that latents of any size are brought to."""
 
 
 @dataclass(frozen=True)
@@ -39,15 +35,7 @@ class Odometry(nn.Module):
         super().__init__()
         self.config, width = config, config.width
         self.scale = PoseScale(config.step, config.turn)
-        self.look = nn.Sequential(
-            nn.Conv2d(2 * config.channels + 1, width, 3, padding=1),
-            nn.SiLU(),
-            nn.Conv2d(width, width, 3, padding=1),
-            nn.SiLU(),
-            nn.AdaptiveAvgPool2d(GRID),
-            nn.Flatten(),
-            nn.Linear(width * GRID**2, 2 * width),
-        )
+        self.look = look(2 * config.channels + 1, width)
         self.told = nn.Linear(config.action_width, 2 * width)
         self.answer = nn.Sequential(nn.SiLU(), nn.Linear(2 * width, 2 * width), nn.SiLU(), nn.Linear(2 * width, 3))
 
@@ -74,18 +62,14 @@ class Odometry(nn.Module):
 
     def save_pretrained(self, folder: str | Path, dtype: torch.dtype | None = None) -> None:
         """Writes ``config.json`` and ``model.safetensors``."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        state = {name: own.detach().to(dtype or own.dtype).contiguous() for name, own in self.state_dict().items()}
-        save_file(state, folder / "model.safetensors")
-        (folder / "config.json").write_text(json.dumps(asdict(self.config), indent=2) + "\n")
+        save_head(self, asdict(self.config), folder, dtype)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> Odometry:
         """Raises FileNotFoundError when a file is missing, RuntimeError when weights do not fit the config."""
-        folder = Path(folder)
-        head = cls(OdometryConfig(**json.loads((folder / "config.json").read_text())))
-        head.load_state_dict({name: own.float() for name, own in load_file(folder / "model.safetensors").items()})
+        config, weights = read_head(folder)
+        head = cls(OdometryConfig(**config))
+        head.load_state_dict(weights)
         return head
 
     def _units(self, device: torch.device) -> torch.Tensor:

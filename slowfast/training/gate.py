@@ -42,6 +42,26 @@ class OdometryGate:
     """At most so many steps off, on average, after as many as the task says."""
 
 
+@dataclass(frozen=True)
+class OutcomeGate:
+    """Bars for an outcome head; a bar that is None does not count."""
+
+    reward_explained: float | None = None
+    """At least this share of the rewards' variance, beside always saying their mean."""
+    termination_precision: float | None = None
+    """At least this average precision of ends."""
+
+
+@dataclass(frozen=True)
+class InverseDynamicsGate:
+    """Bars for an inverse dynamics; a bar that is None does not count."""
+
+    accuracy: float | None = None
+    """At least this share of choices and keys read right."""
+    explained: float | None = None
+    """At least this share of the numbers' variance."""
+
+
 UPPER = ("first_frame_ratio", "chunk_ratio", "step_error", "drift")
 """Figures that have to stay below their bar; the others have to reach it."""
 

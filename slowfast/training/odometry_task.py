@@ -16,6 +16,7 @@ from slowfast.evaluation.one_chunk import TrueWindows, has_text_route, route
 from slowfast.heads.odometry import Odometry, OdometryConfig
 from slowfast.heads.poses import distances, motions, moved
 from slowfast.slow.windows import ActionTensors
+from slowfast.training.held_out import device_of
 from slowfast.training.odometry_config import OdometryTaskConfig
 from slowfast.training.random import numpy_generator, torch_generator
 from slowfast.training.recalled import EpisodePoses
@@ -64,14 +65,14 @@ class OdometryTask:
         return torch.from_numpy(raw["latents"]), {name: own[:, 1:] for name, own in actions.items()}, poses
 
     def loss(self, batch: Steps, index: int) -> tuple[Tensor, dict[str, Tensor]]:
-        device = self.world.device
+        device = device_of(self.module)
         latents, poses = batch[0].to(device), batch[2].to(device)
         generator = torch_generator(self.seed, LOSS, index)
         seen = torch.rand(len(latents), 1, generator=generator) >= self.config.unseen
         share = self.config.noise * torch.rand(len(latents), 1, 1, 1, 1, generator=generator)
         noise = torch.randn(latents.shape, generator=generator)
         noisy = torch.lerp(latents, noise.to(device), share.to(device))
-        vectors = self._vectors({name: own.to(device) for name, own in batch[1].items()})
+        vectors = self._vectors(batch[1])
         told = self.module.paces(noisy[:, :1], noisy[:, 1:], vectors, seen.to(device))
         loss = functional.huber_loss(told, self.module.in_paces(motions(poses)), delta=0.5)
         return loss, {}
@@ -96,7 +97,8 @@ class OdometryTask:
     def _errors(self, frames: np.ndarray, columns: Columns, poses: Tensor, text: bool) -> tuple[Tensor, Tensor, Tensor]:
         """Of an episode: squared errors of its steps, looked back on and foretold, and its drifts."""
         told = route(self.spec, TrueWindows(frames[None, 1:], self.spec.stack([columns]), 1), text).actions
-        latents, vectors = self.world.encode(frames[None]), self._vectors(self.world.action_tensors(told))
+        latents = self.world.encode(frames[None]).to(device_of(self.module))
+        vectors = self._vectors(self.world.action_tensors(told))
         truth, poses = motions(poses)[None].to(latents.device), poses.to(latents.device)
         seen = self.module(latents[:, :-1], latents[:, 1:], vectors)
         foretold = self.module(latents[:, :-1], None, vectors)
@@ -109,7 +111,8 @@ class OdometryTask:
 
     @torch.no_grad()
     def _vectors(self, actions: ActionTensors) -> Tensor:
-        return self.world.slow.action_vectors(actions)
+        here = {name: own.to(self.world.device) for name, own in actions.items()}
+        return self.world.slow.action_vectors(here).to(device_of(self.module))
 
     def _drift(self, poses: Tensor, motion: Tensor) -> Tensor:
         """How far dead reckoning is off after some steps, from every pose that has as many after it."""

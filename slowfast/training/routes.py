@@ -8,9 +8,10 @@ from slowfast.actions import ActionSpec, Columns, Language
 from slowfast.conditioning.phrases import describe
 from slowfast.evaluation.one_chunk import has_text_route
 from slowfast.training.odometry_config import OdometryTaskConfig
+from slowfast.training.outcome_config import OutcomeTaskConfig
 from slowfast.training.slow_config import SlowTaskConfig
 
-Config = SlowTaskConfig | OdometryTaskConfig
+Config = SlowTaskConfig | OdometryTaskConfig | OutcomeTaskConfig
 
 
 def draw_routes(spec: ActionSpec, columns: Columns, config: Config, rng: np.random.Generator) -> Columns:

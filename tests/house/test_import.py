@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sysconfig
 from collections.abc import Callable
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -71,9 +71,7 @@ with gymnasium.make("slowfast/DoomRooms-v0") as env:
 
 
 def test_nothing_of_ours_is_a_bare_top_level_package() -> None:
-    for folder in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
-        for name in ("envs", "datasets", "configs", "tests", "examples", "benchmarks"):
-            if not (Path(folder) / name).exists():
-                continue
-            other_library = (Path(folder) / name / "arrow_dataset.py").exists()
-            assert other_library, f"{folder}/{name}"
+    owners = packages_distributions()
+    for name in ("envs", "datasets", "configs", "tests", "examples", "benchmarks"):
+        assert "slowfast" not in owners.get(name, []), name
+    assert owners["slowfast"] == ["slowfast"]

@@ -23,10 +23,12 @@ CLASS = re.compile(r"\d{1,9}", re.ASCII)
 @dataclass(frozen=True)
 class Narration:
     """A row of the csv, by column; ``where`` names its line. A cell that is missing is empty, and an error when it is
-    asked for, so that one bad row takes no other with it."""
+    asked for, so that one bad row takes no other with it. ``whole``: it has as many cells as the header; the last cell
+    of a row that is cut off may be half of what it was."""
 
     where: str
     cells: dict[str, str]
+    whole: bool = True
 
     @property
     def text(self) -> str:
@@ -47,6 +49,8 @@ class Narration:
 
     def times(self) -> tuple[float, float]:
         """Start and stop in seconds. Raises :class:`DatasetError` naming the line and column."""
+        if not self.whole:
+            raise DatasetError(f"{self.where}: has fewer cells than the header; the row is cut off")
         start, stop = (self._seconds(column) for column in ("start_timestamp", "stop_timestamp"))
         if stop <= start:
             raise DatasetError(f"{self.where}: stops at {stop:g} s and starts at {start:g} s")
@@ -69,7 +73,8 @@ def read_narrations(table: Path) -> Iterator[Narration]:
     """Raises :class:`DatasetError` for a file that is no csv, or has not the columns."""
     for line, cells in _rows(table, COLUMNS):
         named = (*COLUMNS, *NOTED, "verb_class")
-        yield Narration(f"{table.name} line {line}", {name: cells.get(name) or "" for name in named})
+        whole = None not in cells.values()
+        yield Narration(f"{table.name} line {line}", {name: cells.get(name) or "" for name in named}, whole)
 
 
 def find_annotations(folder: Path) -> Path:

@@ -83,7 +83,7 @@ def entries_of(file: h5py.File, layout: Hdf5Layout, path: Path, name: str) -> It
         if not layout.ends:
             yield Entry(inner, path, group or "/")
             continue
-        for k, (start, stop) in enumerate(_spans(arrays.node(file, group or "/"), layout.ends)):
+        for k, (start, stop) in enumerate(_spans(arrays.node(file, group or "/"), layout)):
             yield Entry(f"{inner} episode {k}", path, group or "/", start, stop)
 
 
@@ -133,9 +133,10 @@ def resolve(group: h5py.Group, layout: Hdf5Layout) -> Resolved:
     return Resolved(cameras, states, outcomes)
 
 
-def _spans(group: h5py.Group, keys: tuple[str, ...]) -> Iterator[tuple[int, int]]:
+def _spans(group: h5py.Group, layout: Hdf5Layout) -> Iterator[tuple[int, int]]:
     """Numbers of the first row after each episode, or flags at the last row of each; rows after the last flag are an
     episode that was cut off."""
+    keys = layout.ends
     given = [arrays.rows(arrays.dataset(group, key)).reshape(-1) for key in keys]
     where = f"{group.file.filename}: ends ({', '.join(keys)})"
     if any(values.dtype == object or not np.isfinite(values).all() for values in given) or not len(given[0]):
@@ -144,6 +145,7 @@ def _spans(group: h5py.Group, keys: tuple[str, ...]) -> Iterator[tuple[int, int]
         if len({len(values) for values in given}) > 1:
             raise DatasetError(f"{where}: {' and '.join(str(len(values)) for values in given)} flags")
         flags = np.any(given, 0)
+        _check_flags(group, layout, len(flags), where)
         ends = np.flatnonzero(flags) + 1
         ends = ends if flags[-1] else np.append(ends, len(flags))
     else:
@@ -153,6 +155,15 @@ def _spans(group: h5py.Group, keys: tuple[str, ...]) -> Iterator[tuple[int, int]
     if len(ends) > arrays.MAX_GROUPS:
         raise DatasetError(f"{where}: {len(ends):,} episodes; at most {arrays.MAX_GROUPS:,} are read")
     yield from itertools.pairwise([0, *ends.tolist()])
+
+
+def _check_flags(group: h5py.Group, layout: Hdf5Layout, count: int, where: str) -> None:
+    """There is a flag a frame: row numbers that are damaged may be zeros and ones too."""
+    for camera in layout.frames.values():
+        if "*" not in camera.key:
+            total = (*arrays.dataset(group, camera.key).shape, 0)[0]
+            if total != count:
+                raise DatasetError(f"{where}: {count} flags for the {total} frames of {camera.key}")
 
 
 def _recognised(file: h5py.File) -> Hdf5Layout:

@@ -38,6 +38,7 @@ def members(path: Path) -> Iterator[Member]:
             for number in itertools.count():
                 entry = tar.next()
                 if entry is None:
+                    _check_end(path, file, tar.offset)
                     return
                 if entry.offset_data < end or entry.size < 0 or number >= MAX_MEMBERS:
                     raise DatasetError(f"{path}: the header of {entry.name!r:.100} is damaged")
@@ -51,6 +52,16 @@ def members(path: Path) -> Iterator[Member]:
         raise DatasetError(
             f"{path}: cannot be read as a tar ({error}); it is cut off, damaged or compressed"
         ) from error
+
+
+def _check_end(path: Path, file: io.FileIO, end: int) -> None:
+    """Behind the mark that ends a tar there are only zeros. A header of zeros, where a file is damaged, looks like that
+    mark, and what follows it would be lost without a word."""
+    file.seek(end)
+    while some := file.read(MAX_HEADER):
+        if any(some):
+            said = "a header is damaged, or several tars were joined into one"
+            raise DatasetError(f"{path}: ends at byte {end:,} and goes on behind its end; {said}")
 
 
 def _member(path: Path, entry: tarfile.TarInfo) -> Member:

@@ -1,1 +1,1 @@
-"""Train a codec, a slow learner or an odometry on recorded clips."""
+"""Train a codec, a slow learner or a head on recorded clips."""

@@ -1,8 +1,10 @@
-"""What the ``slowfast train`` verbs share: the bar, a clean stop on a signal, the figures and the gate at the end."""
+"""What the ``slowfast train`` verbs share: the bar, a clean stop on a signal, the figures and the gate at the end; and
+what a head on latents is trained on."""
 
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from slowfast import config as configs
@@ -13,11 +15,16 @@ from slowfast.training.trainer import Trainer
 
 if TYPE_CHECKING:
     from slowfast.cli.train.codec import TrainCodec
+    from slowfast.cli.train.inverse_dynamics import TrainInverseDynamics
     from slowfast.cli.train.odometry import TrainOdometry
+    from slowfast.cli.train.outcome import TrainOutcome
     from slowfast.cli.train.slow import TrainSlow
+    from slowfast.datasets.sources import EpisodeSource
+    from slowfast.training.splits import Splits
+    from slowfast.world_model import WorldModel
 
 
-def train(task: TrainTask, config: TrainCodec | TrainSlow | TrainOdometry) -> int:
+def train(task: TrainTask, config: TrainCodec | TrainSlow | TrainOdometry | TrainOutcome | TrainInverseDynamics) -> int:
     """Trains and prints the last figures. Status 0, 1 when the gate fails, 130 when a signal ended it early.
 
     Of several processes (``accelerate launch``, ``torchrun``) the first one speaks for all.
@@ -46,3 +53,25 @@ def train(task: TrainTask, config: TrainCodec | TrainSlow | TrainOdometry) -> in
     for line in missed:
         print(f"gate failed: {line}")
     return 1 if missed else 0
+
+
+def head_data(
+    config: TrainOutcome | TrainInverseDynamics,
+) -> tuple[WorldModel, Splits, Callable[[], EpisodeSource]]:
+    """The world that gets the head, the data, and what encodes its training part: not called before the rest of the
+    data has been looked at, because it takes a while."""
+    from slowfast.codecs import load_codec
+    from slowfast.training.latents import latents_of
+    from slowfast.training.processes import processes
+    from slowfast.training.splits import open_splits
+    from slowfast.world_model import WorldModel
+
+    splits = open_splits(config.data, config.task.validation_episodes)
+    world = WorldModel.from_pretrained(config.world)
+
+    def latents() -> EpisodeSource:
+        with processes().main_process_first(), Bar("latents", unit="episode") as bar:
+            codec = load_codec(config.codec) if config.codec else world.codec
+            return latents_of(splits.train, codec, config.latents or config.run / "latents", processes().device, bar)
+
+    return world, splits, latents

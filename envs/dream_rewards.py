@@ -1,0 +1,42 @@
+"""Rewards and ends of what is dreamed: a function of the user's, the world's own outcome head, or none."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from slowfast.actions import Columns
+from slowfast.rewards import RewardFunction
+from slowfast.world_model import WorldModel
+
+
+def check_reward(world: WorldModel, reward: str | None, reward_fn: RewardFunction | None) -> None:
+    """Raises ValueError for what is not known, for two rewards at once, and for a head that the world has not."""
+    if reward not in (None, "head"):
+        raise ValueError(f"reward={reward!r} is not None or 'head'; a function of your own goes into reward_fn")
+    if reward is not None and reward_fn is not None:
+        raise ValueError("reward='head' and reward_fn are two rewards: give one of them")
+    if reward == "head" and world.outcome is None:
+        raise ValueError(
+            f"reward='head': the world {world.config.name!r} has no outcome head; `slowfast train outcome` adds one, "
+            "reward_fn takes a function of your own"
+        )
+
+
+@torch.no_grad()
+def told_by_head(
+    world: WorldModel, before: torch.Tensor, after: torch.Tensor, actions: Columns, exact: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rewards ``float64 [N]`` and ends ``bool [N]`` of N steps, by latents ``[N, C, h, w]`` before and after each and
+    actions ``[N, 1]``. ``exact``: one by one, so that none depends on its neighbours by a last bit."""
+    head = world.outcome
+    assert head is not None
+    vectors = world.action_tensors(actions)
+    rows = [slice(row, row + 1) for row in range(len(after))] if exact else [slice(0, len(after))]
+    rewards, ends = [], []
+    for own in rows:
+        told = world.slow.action_vectors({name: tensor[own] for name, tensor in vectors.items()})
+        outcomes = head(before[own, None], after[own, None], told)
+        rewards.append(outcomes.rewards[:, 0].cpu())
+        ends.append(head.ends(outcomes.chances)[:, 0].cpu())
+    return torch.cat(rewards).double().numpy(), torch.cat(ends).numpy()
