@@ -115,6 +115,19 @@ def read_actions(file: h5py.File, spec: ActionSpec) -> Columns:
     return columns
 
 
+def read_uncompressed(path: Path, place: dict[str, Any], start: int, stop: int) -> np.ndarray:
+    """``uint8 [stop - start, H, W, 3]`` from where a header says that a camera's frames lie in one piece."""
+    shape = (stop - start, place["height"], place["width"], 3)
+    size = shape[1] * shape[2] * 3
+    try:
+        frames = np.fromfile(path, np.uint8, shape[0] * size, offset=place["offset"] + start * size)
+    except OSError as error:
+        raise DatasetError(f"{path}: not a readable file ({error}); delete it and collect it again") from error
+    if len(frames) != shape[0] * size:
+        raise DatasetError(f"{path}: ends before frame {stop - 1}; the file is cut off, collect it again")
+    return frames.reshape(shape)
+
+
 def read_frames(file: h5py.File, camera: str, start: int, stop: int) -> np.ndarray:
     """Frames ``start`` to ``stop`` (excluded) of a camera, ``uint8 [stop - start, H, W, 3]``."""
     if f"videos/{camera}" not in file:

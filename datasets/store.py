@@ -117,12 +117,8 @@ class Store:
         place = self._entries[i]["cameras"].get(camera, {})
         if "video_bytes" in place:
             return hdf5.read_video(self.path(i), place, self.fps(i), start, max(stop, start))
-        if place.get("offset") is not None:  # uncompressed: past HDF5, whose opening of a file costs most of a window
-            size = place["height"] * place["width"] * 3
-            count, offset = max(stop - start, 0) * size, place["offset"] + start * size
-            return np.fromfile(self.path(i), np.uint8, count, offset=offset).reshape(
-                max(stop - start, 0), place["height"], place["width"], 3
-            )
+        if place.get("offset") is not None:  # past HDF5, whose opening of a file costs most of a window
+            return hdf5.read_uncompressed(self.path(i), place, start, max(stop, start))
         with self._opened(i) as file:
             return hdf5.read_frames(file, camera, start, stop)
 

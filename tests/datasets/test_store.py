@@ -150,6 +150,13 @@ def test_episodes_of_another_action_spec_are_refused(store: Store, episode: Make
         Store(store.folder)
 
 
+def test_frames_that_are_cut_off_after_the_index_was_made_are_told(store: Store) -> None:
+    path = store.path(2)
+    path.write_bytes(path.read_bytes()[: store._entries[2]["cameras"]["front"]["offset"] + 100])
+    with pytest.raises(DatasetError, match=r"000002\.h5: ends before frame 7; the file is cut off"):
+        store.frames(2, 4, 8)
+
+
 def test_open_files_are_bounded(store: Store) -> None:
     bounded = Store(store.folder, open_files=2)
     for i in (0, 1, 2, 3, 4, 0):
