@@ -16,7 +16,7 @@ import tyro
 from format_tables import doctor_table, formats_table, fuzz_table
 from recall_tables import recall_all, recall_beyond
 from report import RESULTS, filled, read_json, write_text
-from tables import long_table, quality_table, routes_table, step_table, update_table
+from tables import long_table, quality_table, routes_table, step_table, trust_table, update_table
 
 PAGES: dict[str, dict[str, tuple[str, Callable[[dict[str, Any] | None], str]]]] = {
     "README.md": {
@@ -36,6 +36,7 @@ PAGES: dict[str, dict[str, tuple[str, Callable[[dict[str, Any] | None], str]]]] 
     "docs/memory.md": {
         "recall": ("recall.json", recall_all),
         "tours": ("recall_tours.json", recall_all),
+        "trust": ("trust_tuning.json", trust_table),
     },
 }
 """The marked parts of each page: the result each is made of, and how."""

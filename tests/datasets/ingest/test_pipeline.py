@@ -5,11 +5,12 @@ import os
 import subprocess
 import sys
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
 from clips import counted, cut_off
-from ingestions import StopAfter, Stopped, files, first_frames, folder_of_clips
+from ingestions import StopAfter, Stopped, files, first_frames, folder_of_clips, odd
 
 from slowfast.datasets import hdf5
 from slowfast.datasets.episode import DatasetError, Episode
@@ -220,3 +221,15 @@ def test_a_recording_is_never_in_memory_as_a_whole(tmp_path: Path, monkeypatch: 
     shown = [counted(episode.frames["camera"]) for episode in Store(out)]
     assert [numbers[0] for numbers in shown[1:]] == [numbers[-1] for numbers in shown[:-1]]
     assert [number for numbers in shown for number in numbers[:-1]] + [shown[-1][-1]] == list(range(50))
+
+
+def test_memory_does_not_grow_with_the_number_of_recordings(tmp_path: Path) -> None:
+    peaks = {}
+    ingest(odd("Plain", 2), tmp_path / "first")  # what is loaded once
+    for count in (8, 64):
+        tracemalloc.start()
+        ingest(odd("Plain", count), tmp_path / str(count))
+        peaks[count] = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    frames = Store(tmp_path / "8")[0].frames["camera"].nbytes
+    assert peaks[64] - peaks[8] < 56 * frames / 2  # the index grows by a line an episode, and no frames are kept
