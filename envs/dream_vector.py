@@ -203,7 +203,7 @@ class DreamVectorEnv(gymnasium.vector.VectorEnv[Observations, Any, np.ndarray]):
         for group in self._groups(lengths):
             self.dream.start(
                 np.stack([points[row][0] for row in group]),
-                self.action_spec.concat([self._columns(points[row][1]) for row in group]),
+                self.action_spec.concat([self.action_spec.columns(points[row][1]) for row in group]),
                 chosen[group].tolist(),
                 [seeds[row] for row in group],
             )
@@ -239,7 +239,7 @@ class DreamVectorEnv(gymnasium.vector.VectorEnv[Observations, Any, np.ndarray]):
         rewards, ends = np.zeros(self.num_envs), np.zeros(self.num_envs, bool)
         if (self.reward is None and self.reward_fn is None) or not len(going):
             return rewards, ends
-        columns = self.action_spec.stack([self._columns([actions[number]]) for number in going])
+        columns = self.action_spec.stack([self.action_spec.columns([actions[number]]) for number in going])
         if self.reward_fn is None:
             chosen = torch.from_numpy(going)
             latents = (before[chosen], self.dream.latents[chosen])
@@ -250,9 +250,6 @@ class DreamVectorEnv(gymnasium.vector.VectorEnv[Observations, Any, np.ndarray]):
         judged = judge(self.reward_fn, frames, columns, told)
         rewards[going], ends[going] = (array[:, 0] for array in judged)
         return rewards, ends
-
-    def _columns(self, actions: Any) -> Columns:
-        return self.action_spec.columns(actions)
 
     def _options(self, options: Mapping[str, Any], number: int) -> dict[str, Any]:
         """Those of one environment."""
