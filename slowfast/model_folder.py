@@ -1,9 +1,12 @@
-"""Saving diffusers' models as folders that say what is in them and nothing of where they came from."""
+"""Saving diffusers' models as folders that say what is in them and nothing of where they came from; and a name for
+weights that depends on nothing but them."""
 
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,3 +28,12 @@ def save_model(model: Any, folder: str | Path, dtype: torch.dtype | None = None)
     config = json.loads(path.read_text(encoding="utf-8"))
     if config.pop(ORIGIN, None) is not None:
         path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def weights_hash(weights: Mapping[str, torch.Tensor]) -> str:
+    """SHA-256 of names and values, as float32."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(weights.items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

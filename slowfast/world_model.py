@@ -5,7 +5,6 @@ It composes; the mathematics is in its parts. Frames are ``uint8 [T, H, W, 3]`` 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -22,9 +21,11 @@ from slowfast.fast.choosing import chosen_rule
 from slowfast.fast.generators import episode_generator
 from slowfast.fast.reading import generate
 from slowfast.frames import fitted
-from slowfast.heads.inverse_dynamics import InverseDynamics
+from slowfast.heads.inverse_dynamics import InverseDynamics, read_video
 from slowfast.heads.odometry import Odometry
 from slowfast.heads.outcome import OutcomeHead
+from slowfast.heads.registry import load_heads, save_heads
+from slowfast.model_folder import weights_hash
 from slowfast.slow import load_slow_learner
 from slowfast.slow.compiled import compile_network
 from slowfast.slow.windows import ActionTensors, concat_actions, select_actions
@@ -33,13 +34,6 @@ from slowfast.world_folder import CONFIG, WorldConfig, find_world, read_config, 
 
 if TYPE_CHECKING:
     from slowfast.slow.masked_diffusion import MaskedVideoDiffusion
-
-HEADS: dict[str, type[Odometry] | type[OutcomeHead] | type[InverseDynamics]] = {
-    "odometry": Odometry,
-    "outcome": OutcomeHead,
-    "inverse_dynamics": InverseDynamics,
-}
-"""What a world may hold besides, each an attribute of that name and a folder of that name within the world's."""
 
 
 class WorldModel:
@@ -80,9 +74,7 @@ class WorldModel:
         folder = find_world(name_or_folder)
         config = read_config(folder)
         codec, slow = load_codec(folder / "vae"), load_slow_learner(folder)
-        heads: dict[str, Any] = {
-            name: head.from_pretrained(folder / name) for name, head in HEADS.items() if (folder / name).is_dir()
-        }
+        heads = load_heads(folder)
         for part in (codec, slow, *heads.values()):
             _placed(part, device, dtype)
         world = cls(config, codec, slow, folder, **heads)  # type: ignore[arg-type]  # one class so far
@@ -123,10 +115,7 @@ class WorldModel:
         (folder / CONFIG).unlink(missing_ok=True)
         self.codec.save_pretrained(folder / "vae", dtype)
         self.slow.save_pretrained(folder, dtype)
-        for name in HEADS:
-            head = getattr(self, name)
-            if head is not None:
-                head.save_pretrained(folder / name, dtype)
+        save_heads(vars(self), folder, dtype)
         if self.folder and self.folder != folder and (self.folder / "starts.safetensors").is_file():
             self.starts.save(folder / "starts.safetensors")
         write_config(folder, self.config)
@@ -134,11 +123,7 @@ class WorldModel:
     @cached_property
     def base_hash(self) -> str:
         """SHA-256 of the slow learner's weights, as float32; memories and snapshots carry it."""
-        digest = hashlib.sha256()
-        for name, tensor in sorted(self.slow.state_dict().items()):
-            digest.update(name.encode())
-            digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()
+        return weights_hash(self.slow.state_dict())
 
     @cached_property
     def starts(self) -> Starts:
@@ -186,7 +171,6 @@ class WorldModel:
         """Columns ``[B, T]`` as tensors on the world's device."""
         return self.slow.actions.tensors(columns, self.device)
 
-    @torch.no_grad()
     def read_actions(self, frames: np.ndarray, batch: int = 64) -> Columns:
         """The actions that a video shows, read by the world's inverse dynamics, ``batch`` frames at a time.
 
@@ -195,14 +179,7 @@ class WorldModel:
         """
         if self.inverse_dynamics is None:
             raise ValueError(f"{self.config.name!r} has no inverse dynamics: `slowfast train inverse-dynamics` adds it")
-        frames = np.asarray(frames)
-        videos = frames if frames.ndim == 5 else frames[None]
-        if videos.ndim != 5 or not len(videos) or videos.shape[1] < 2:
-            raise ValueError(f"actions lie between frames [T + 1, H, W, 3] or [E, T + 1, H, W, 3], got {frames.shape}")
-        flat = videos.reshape(-1, 1, *videos.shape[2:])
-        latents = torch.cat([self.encode(flat[k : k + batch]) for k in range(0, len(flat), batch)])
-        columns = self.inverse_dynamics.read(latents[:, 0].unflatten(0, videos.shape[:2]), batch)
-        return columns if frames.ndim == 5 else {name: column[0] for name, column in columns.items()}
+        return read_video(self.inverse_dynamics, self.encode, frames, batch)
 
     # --- memory --------------------------------------------------------------------------------------------------
 

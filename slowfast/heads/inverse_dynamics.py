@@ -7,7 +7,7 @@ language component that describes a discrete one gets the label that was read, a
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -154,6 +154,23 @@ class InverseDynamics(nn.Module):
                 if isinstance(source, Discrete):
                     columns[component.name] = np.array(source.labels, object)[columns[source.name]]
         return columns
+
+
+@torch.no_grad()
+def read_video(
+    head: InverseDynamics, encode: Callable[[np.ndarray], torch.Tensor], frames: np.ndarray, batch: int
+) -> Columns:
+    """The actions between frames ``uint8 [T + 1, H, W, 3]`` or ``[E, T + 1, H, W, 3]``, which ``encode`` takes
+    ``[N, 1, H, W, 3]``, ``batch`` at a time, to latents. Returns columns ``[T, ...]`` or ``[E, T, ...]``; raises
+    ValueError for other frames."""
+    frames = np.asarray(frames)
+    videos = frames if frames.ndim == 5 else frames[None]
+    if videos.ndim != 5 or not len(videos) or videos.shape[1] < 2:
+        raise ValueError(f"actions lie between frames [T + 1, H, W, 3] or [E, T + 1, H, W, 3], got {frames.shape}")
+    flat = videos.reshape(-1, 1, *videos.shape[2:])
+    latents = torch.cat([encode(flat[k : k + batch]) for k in range(0, len(flat), batch)])
+    columns = head.read(latents[:, 0].unflatten(0, videos.shape[:2]), batch)
+    return columns if frames.ndim == 5 else {name: column[0] for name, column in columns.items()}
 
 
 def answer_size(component: Any) -> int:
