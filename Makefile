@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.slowfast-setup
 TYPES := build/types/slowfast
-EXTRAS := dev,doom,eval,lerobot,minari,train
+EXTRAS := dev,doom,eval,lerobot,minari,mujoco,train
 
 # Two workers with one thread each, and no network: what a test needs is in the repository or in the environment.
 TEST_ENV := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 PIP_NO_INDEX=1

@@ -38,7 +38,9 @@ class RandomPolicy:
 
 
 POLICIES = {
+    "distracted": "slowfast.envs.tabletop.policies:DistractedPolicy",
     "explore": "slowfast.envs.doom_rooms.policies:ExploringPolicy",
+    "instructed": "slowfast.envs.tabletop.policies:InstructedPolicy",
     "mixed": "slowfast.envs.doom_rooms.restless:MixedPolicy",
     "random": "slowfast.envs.policies:RandomPolicy",
     "restless": "slowfast.envs.doom_rooms.restless:RestlessPolicy",

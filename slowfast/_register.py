@@ -7,6 +7,7 @@ import gymnasium
 ENVIRONMENTS: dict[str, tuple[str, str | None]] = {
     "slowfast/DoomRooms-v0": ("slowfast.envs.doom_rooms.env:DoomRoomsEnv", None),
     "slowfast/Dream-v0": ("slowfast.envs.dream:DreamEnv", "slowfast.envs.dream_vector:DreamVectorEnv"),
+    "slowfast/Tabletop-v0": ("slowfast.envs.tabletop.env:TabletopEnv", None),
 }
 """By id: the environment, and its true vector environment if there is one."""
 

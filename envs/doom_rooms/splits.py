@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from slowfast.envs.seed_ranges import seeds_of
+
 SEED_RANGES = {
     "train": range(0, 1_000_000),
     "validation": range(1_000_000, 1_100_000),
@@ -15,24 +17,15 @@ SEED_RANGES = {
 
 def world_seeds(split: str, count: int) -> list[int]:
     """The first ``count`` seeds of a split. Raises ``ValueError`` on an unknown split or more seeds than it has."""
-    seeds = _range(split)
-    if not 0 <= count <= len(seeds):
-        raise ValueError(f"split {split!r} has {len(seeds)} seeds, {count} were asked for")
-    return list(seeds[:count])
+    return seeds_of(SEED_RANGES, split, count)
 
 
 def split_textures(split: str) -> str:
     """The ``textures=`` argument of the environment for a split: ``"train"`` or ``"held_out"``."""
-    _range(split)
+    world_seeds(split, 0)
     return "held_out" if split == "held_out" else "train"
 
 
 def split_env_kwargs(split: str) -> dict[str, Any]:
     """What ``gymnasium.make("slowfast/DoomRooms-v0", …)`` needs to show a split's worlds."""
     return {"textures": split_textures(split)}
-
-
-def _range(split: str) -> range:
-    if split not in SEED_RANGES:
-        raise ValueError(f"split {split!r} is not one of {tuple(SEED_RANGES)}")
-    return SEED_RANGES[split]

@@ -29,7 +29,8 @@ class Collect:
     env_arguments: tuple[str, ...] = ()
     """Arguments of the environment as name=value, the value in YAML: size=[96,64] continuous=true."""
     policy: str = "explore"
-    """A name of slowfast.envs.policies (explore, random), or yours as "module:function", called with (env, rng)."""
+    """A name of slowfast.envs.policies (random; explore, restless, mixed in DoomRooms; instructed, distracted on the
+    Tabletop), or yours as "module:function", called with (env, rng)."""
     episodes: int = 10
     """How many episodes the folder holds in the end."""
     steps: int = 128

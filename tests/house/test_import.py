@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = ("torch", "diffusers", "transformers", "peft", "accelerate", "h5py", "vizdoom", "av", "matplotlib", "tyro")
+HEAVY = ("torch", "diffusers", "transformers", "peft", "accelerate", "h5py", "vizdoom", "mujoco", "av", "matplotlib")
+HEAVY += ("tyro",)
 
 
 def test_import_takes_less_than_four_tenths_of_a_second(python: Callable[..., str], tmp_path: Path) -> None:
@@ -23,7 +24,7 @@ def test_import_loads_nothing_heavy(python: Callable[..., str], tmp_path: Path) 
 
 def test_import_registers_the_environments(python: Callable[..., str], tmp_path: Path) -> None:
     code = "import slowfast, gymnasium; print(*sorted(name for name in gymnasium.registry if 'slowfast' in name))"
-    assert python(code, tmp_path).split() == ["slowfast/DoomRooms-v0", "slowfast/Dream-v0"]
+    assert python(code, tmp_path).split() == ["slowfast/DoomRooms-v0", "slowfast/Dream-v0", "slowfast/Tabletop-v0"]
 
 
 def test_importing_twice_does_not_register_twice(python: Callable[..., str], tmp_path: Path) -> None:
