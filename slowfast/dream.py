@@ -180,6 +180,40 @@ class Dream:
         self.generators, self.updates = from_states(state.tensors["random"]), state.tensors["updates"]
 
     @torch.no_grad()
+    def imagine(
+        self,
+        actions: ActionTensors,
+        generators: Sequence[torch.Generator],
+        episodes: Sequence[int] | torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """What ``actions`` ``[B, n, ...]`` would lead to, latents ``[B, n, C, h, w]``; nothing is changed.
+
+        B = k * E': k candidates of each of ``episodes`` (default: all), episode-major, with a generator each. Raises
+        RuntimeError when an episode has not begun, ValueError when contexts differ in length.
+        """
+        index, world = self._index(episodes), self.world
+        lengths = self.lengths[index].unique().tolist()
+        if lengths[0] == 0:
+            raise RuntimeError("an episode of the dream has not begun: call start() first")
+        if len(lengths) > 1:
+            raise ValueError(f"episodes have contexts of {lengths} frames; imagining needs them equally long")
+        batch, frames = next(iter(actions.values())).shape[:2]
+        context, count = self.context.windows(index, lengths[0], 0), batch // len(index)
+        past = {name: own.repeat_interleave(count, 0) for name, own in context.actions.items()}
+        return generate(
+            world.slow,
+            self.memory,
+            context.latents.repeat_interleave(count, 0),
+            concat_actions([past, actions]),
+            frames,
+            generators,
+            self.steps,
+            index,
+            world.config.chunk,
+            world.config.context,
+        )
+
+    @torch.no_grad()
     def _made(self, index: torch.Tensor, actions: ActionTensors, count: int) -> torch.Tensor:
         """New latents for episodes whose contexts are equally long."""
         context = self.context.windows(index, int(self.lengths[index[0]]), 0)
@@ -191,7 +225,7 @@ class Dream:
             count,
             [self.generators[episode] for episode in index.tolist()],
             self.steps,
-            None if len(index) == len(self) else index,
+            index,
         )
 
     def _replace(self, index: torch.Tensor, latents: torch.Tensor, actions: ActionTensors) -> None:
@@ -223,7 +257,7 @@ class Dream:
             return self.world.action_tensors(spec.columns(actions))
         return self.world.action_tensors(spec.stack([spec.columns(list(episode)) for episode in actions]))
 
-    def _index(self, episodes: Sequence[int] | None) -> torch.Tensor:
+    def _index(self, episodes: Sequence[int] | torch.Tensor | None) -> torch.Tensor:
         return torch.arange(len(self)) if episodes is None else torch.as_tensor(episodes, dtype=torch.int64)
 
     def _check_episodes(self, actions: ActionTensors, index: torch.Tensor) -> None:

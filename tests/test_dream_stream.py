@@ -56,6 +56,18 @@ def test_the_action_that_led_into_a_frame_stays_beside_it(tiny_world: WorldModel
     assert dream.context.actions["move"][0].tolist() == [1, 2, 4, 3]
 
 
+def test_episodes_read_their_own_memory_in_whatever_order_they_are_named(tiny_world: WorldModel) -> None:
+    frames, moves = some_frames(2, 9), [[0, 1, 2, 3, 4, 0, 1, 2], [4, 3, 2, 1, 0, 4, 3, 2]]
+    rule = tiny_world.memory_rule({"name": "ancestor", "steps": 4, "learning_rate": 0.05})
+    made = {}
+    for order in ([0, 1], [1, 0]):
+        dream = Dream(tiny_world, 2, tiny_world.new_memory(2, 0, rule), seed=5)
+        dream.start(frames, moves)
+        future = [[[0, 1], [2, 3]][episode] for episode in order]
+        made[tuple(order)] = dream.step(future, episodes=order)
+    torch.testing.assert_close(made[0, 1], made[1, 0].flip(0), atol=1e-4, rtol=1e-4)
+
+
 def test_episodes_with_contexts_of_different_length_match_their_lone_selves(tiny_world: WorldModel) -> None:
     long, short = some_frames(1, 5, seed=1), some_frames(2, 1, seed=2)
     together = Dream(tiny_world, 3, seed=7)

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from slowfast.world_model import WorldModel
 
 FORMAT_VERSION = 1
-SETTLED = ("world", "env", "walks", "worlds", "group", "steps", "split", "memory", "rivals", "return_turns", "seed")
+SETTLED = ("world", "env", "walks", "worlds", "group", "steps", "split", "memory", "rivals", "rival_worlds")
+SETTLED += ("return_turns", "seed")
 """What the answers in a folder depend on."""
 
 
@@ -60,6 +61,9 @@ class Recall:
     rivals: tuple[str, ...] = ("paper",)
     """Other memory rules measured beside it: by name with their own defaults, a kind of memory, or settings as
     "{name: ..., ...}"."""
+    rival_worlds: dict[str, str] = field(default_factory=dict)
+    """Other worlds with the same codec that dream without a memory, by their arms: one with a longer context,
+    as "{longer context: runs/longer/model}"."""
     return_turns: int = 12
     """Turns of a dream that goes out and comes back by itself (the paper's scene revisit consistency); 0 leaves it
     out."""
@@ -94,15 +98,17 @@ def run(config: Recall) -> int:
     walks, turn = walk_rooms(config, world)
     own = world.memory_rule(config.memory or None)
     rules = {named(own): own, **dict(rival(world, text) for text in config.rivals)}
+    others = {name: WorldModel.from_pretrained(folder, config.device) for name, folder in config.rival_worlds.items()}
     configs.save(config, config.out / "config.yaml")
     with Bar("answers", unit="part") as bar:
         answered = answer(
-            world, walks, sources(rules, named(own)), config.seed, config.group, config.out / "parts", bar
+            world, walks, sources(rules, named(own), others), config.seed, config.group, config.out / "parts", bar
         )
     with Bar("judged", unit="query") as bar:
         judged = judge(world, walks, answered, turn, bar)
     result = {
         **described(config, world, rules, walks),
+        "worlds": {name: {"base_hash": one.base_hash, "context": one.config.context} for name, one in others.items()},
         "teaching": answered.facts,
         **summary(judged, config.seed),
         "return": dreamed_returns(config, world, rules) if config.return_turns else None,

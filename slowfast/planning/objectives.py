@@ -18,12 +18,14 @@ from slowfast.world_model import WorldModel
 @dataclass(frozen=True)
 class Outcome:
     """What a world imagines for N candidates of H actions: ``latents`` ``[N, H, C, h, w]`` after each action, and the
-    ``actions`` themselves ``[N, H, ...]``. Candidates of one episode follow each other."""
+    ``actions`` themselves ``[N, H, ...]``. Candidates of one episode follow each other; ``episodes`` ``int64 [E']``:
+    which of a dream's they belong to (None: all)."""
 
     world: WorldModel
     latents: torch.Tensor
     actions: Actions
     info: Mapping[str, Any] = field(default_factory=dict)
+    episodes: torch.Tensor | None = None
 
     @cached_property
     def frames(self) -> np.ndarray:
@@ -61,6 +63,7 @@ class ImageGoal:
         count, steps = outcome.latents.shape[:2]
         goal = self.goal
         if goal.ndim == 4:
+            goal = goal if outcome.episodes is None else goal[outcome.episodes.to(goal.device)]
             goal = goal.repeat_interleave(count // len(goal), 0)[:, None]
         distances = (outcome.latents - goal).square().flatten(2).mean(2)  # [N, H]
         weights = self.discount ** torch.arange(steps, device=distances.device)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,21 +10,12 @@ import torch
 from torch import nn
 
 from slowfast.codecs import Codec
+from slowfast.codecs.identity import codec_hash
 from slowfast.datasets.latents import LatentStore, encode_latents
 from slowfast.datasets.sources import EpisodeSource
 from slowfast.datasets.store import Store
 from slowfast.training.frames import to_float
 from slowfast.training.splits import Subset
-
-
-def codec_hash(codec: nn.Module) -> str:
-    """SHA-256 of what latents depend on: all buffers (so their statistics), and weights but for a decoder's."""
-    digest = hashlib.sha256()
-    weights = getattr(codec, "encoder_half", codec).named_parameters()
-    for name, tensor in sorted([*weights, *codec.named_buffers()]):
-        digest.update(name.encode())
-        digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
 
 
 def latents_of(

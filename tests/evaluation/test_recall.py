@@ -134,6 +134,19 @@ def test_all_sources_start_from_the_same_noise_whatever_the_group(world: WorldMo
     assert not torch.equal(arms["mine"], arms[OTHER])
 
 
+def test_another_world_of_the_same_codec_can_be_a_rival(world: WorldModel, walks: list[Walked], tmp_path: Path) -> None:
+    world.save_pretrained(tmp_path)
+    longer = WorldModel.from_pretrained(tmp_path)
+    longer.config = replace(longer.config, context=world.config.context + 2)
+    shown = show(world, walks[0].asked, 0)
+    own, other = (dream(world, shown, Source(NONE, world=one), 7)[0]["turn on"][NONE] for one in (None, longer))
+    assert own.shape == other.shape
+    assert not torch.equal(own, other)  # it looks further back
+    cast(torch.nn.Module, longer.codec).latent_mean.add_(1)
+    with pytest.raises(ValueError, match="another codec"):
+        dream(world, shown, Source("longer", world=longer), 7)
+
+
 def test_the_truth_is_its_own_right_view_and_another_worlds_is_not(walks: list[Walked]) -> None:
     asked = walks[0].asked[1]
     judged = Judge(asked, EfficientNetLite0.from_package(32), TURN)

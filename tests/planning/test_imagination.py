@@ -62,6 +62,23 @@ def test_a_candidate_is_judged_by_what_the_dream_would_do(dream: Dream) -> None:
     dream.memory = memory
 
 
+def test_those_who_have_arrived_are_not_imagined(dream: Dream) -> None:
+    """The others are judged as beside them, by their own goals and memories."""
+    given, goal = candidates(2, 3, 4), ImageGoal(torch.stack([dream.latents[0], -dream.latents[1]]))
+    costs = ImaginedCost(dream, goal)(given)
+    counted: list[int] = []
+
+    def objective(outcome: Outcome) -> torch.Tensor:
+        counted.append(len(outcome.latents))
+        return goal(outcome)
+
+    second = ImaginedCost(dream, objective, only=torch.tensor([False, True]))(given)
+    torch.testing.assert_close(second, torch.stack([torch.zeros(3), costs[1]]), atol=1e-4, rtol=1e-4)
+    assert counted == [3]
+    assert not ImaginedCost(dream, objective, only=torch.zeros(2, dtype=torch.bool))(given).any()
+    assert counted == [3]
+
+
 def test_equal_actions_cost_the_same(dream: Dream) -> None:
     """Candidates share their episode's noise: they differ by what they do."""
     one = candidates(2, 1, 6)

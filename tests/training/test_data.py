@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from slowfast.actions import ActionSpec, Discrete, Language
+from slowfast.codecs.identity import codec_hash
 from slowfast.codecs.image_vae import ImageVAE, ImageVAEConfig
 from slowfast.datasets.episode import DatasetError
 from slowfast.training.codec_config import CodecTaskConfig
@@ -17,7 +18,7 @@ from slowfast.training.codec_task import CodecTask, crops, psnr
 from slowfast.training.config import TrainConfig
 from slowfast.training.frames import sample_frames, to_bytes, to_float
 from slowfast.training.gate import CodecGate, SlowGate, failures
-from slowfast.training.latents import codec_hash, encode, latents_of
+from slowfast.training.latents import encode, latents_of
 from slowfast.training.log import MetricsLog, read_metrics
 from slowfast.training.prefetch import Prefetch
 from slowfast.training.routes import draw_routes

@@ -11,7 +11,7 @@ import torch
 
 from slowfast.dream import Dream
 from slowfast.envs.doom_rooms.env import DoomRoomsEnv
-from slowfast.envs.doom_rooms.motion import MOVES
+from slowfast.envs.doom_rooms.motion import MOVES, STAY
 from slowfast.envs.doom_rooms.snapshot import Snapshot
 from slowfast.evaluation.coming_home.outings import Outing
 from slowfast.fast import MemoryRule
@@ -26,8 +26,9 @@ from slowfast.world_model import WorldModel
 class Agent(Protocol):
     """Walks in E real worlds at once."""
 
-    def act(self, states: Sequence[Snapshot]) -> np.ndarray:
-        """The next move in each world, ``int64 [E]``. ``states`` are the real ones: only an upper bound may look."""
+    def act(self, states: Sequence[Snapshot], out: np.ndarray) -> np.ndarray:
+        """The next move in each world, ``int64 [E]``; it counts where ``out`` ``bool [E]``, who is not home yet.
+        ``states`` are the real ones: only an upper bound may look."""
         ...
 
     def see(self, frames: np.ndarray, moves: np.ndarray) -> None:
@@ -41,7 +42,7 @@ class Luck:
     def __init__(self, episodes: int, seed: int = 0) -> None:
         self.generators = [np.random.default_rng(own) for own in np.random.SeedSequence(seed).spawn(episodes)]
 
-    def act(self, states: Sequence[Snapshot]) -> np.ndarray:
+    def act(self, states: Sequence[Snapshot], out: np.ndarray) -> np.ndarray:
         return np.array([generator.integers(len(MOVES)) for generator in self.generators])
 
     def see(self, frames: np.ndarray, moves: np.ndarray) -> None:
@@ -62,9 +63,10 @@ class Dreamer:
         self.generators = [episode_generator(seed, episode) for episode in range(count)]
         self.plan: Plan | None = None
 
-    def act(self, states: Sequence[Snapshot]) -> np.ndarray:
+    def act(self, states: Sequence[Snapshot], out: np.ndarray) -> np.ndarray:
         warm = None if self.plan is None else self.plan.after(1)
-        self.plan = self.planner.plan(ImaginedCost(self.dream, self.goal), self.generators, warm)
+        cost = ImaginedCost(self.dream, self.goal, only=torch.from_numpy(out))
+        self.plan = self.planner.plan(cost, self.generators, warm)
         return self.plan.actions["move"][:, 0].numpy()
 
     def see(self, frames: np.ndarray, moves: np.ndarray) -> None:
@@ -82,13 +84,15 @@ class Simulator:
         self.generators = [episode_generator(seed, episode) for episode in range(len(away))]
         self.plans: list[Plan | None] = [None] * len(away)
 
-    def act(self, states: Sequence[Snapshot]) -> np.ndarray:
+    def act(self, states: Sequence[Snapshot], out: np.ndarray) -> np.ndarray:
         for number, (state, goal) in enumerate(zip(states, self.goals, strict=True)):
+            if not out[number]:
+                continue
             before = self.plans[number]
             warm = None if before is None else before.after(1)
             cost = TrueCost(self.world, self.env, state, goal)
             self.plans[number] = self.planner.plan(cost, self.generators[number : number + 1], warm)
-        return np.array([int(plan.actions["move"][0, 0]) for plan in self.plans if plan is not None])
+        return np.array([STAY if plan is None else int(plan.actions["move"][0, 0]) for plan in self.plans])
 
     def see(self, frames: np.ndarray, moves: np.ndarray) -> None:
         pass

@@ -13,9 +13,7 @@ from slowfast.envs.doom_rooms.env import DoomRoomsEnv
 from slowfast.envs.doom_rooms.motion import STAY
 from slowfast.evaluation.coming_home.agents import Agent
 from slowfast.evaluation.coming_home.outings import Outing, distance, is_home, pose
-from slowfast.evaluation.intervals import Interval
-
-DRAWS = 4000
+from slowfast.evaluation.intervals import drawn, mean
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ def come_home(
     homes = [pose(outing.home) for outing in away]
     home, steps = np.zeros(len(away), bool), np.full(len(away), limit)
     for step in range(1, limit + 1):
-        moves = np.where(home, STAY, agent.act(states))
+        moves = np.where(home, STAY, agent.act(states, ~home))
         frames = []
         for number, move in enumerate(moves):
             env.restore(states[number])
@@ -63,18 +61,20 @@ def summary(trips: Mapping[str, Trips], reference: str | None = None, seed: int 
     """For each agent the share of worlds in which it came home, mean steps and distance left, with 95 % bootstrap
     intervals over worlds; and, paired, how much more often each came home than ``reference``."""
     count = len(next(iter(trips.values())).home)
-    chosen = np.random.default_rng(np.random.SeedSequence(seed)).integers(count, size=(DRAWS, count))
+    chosen = drawn(count, seed=seed)
 
-    def mean(values: np.ndarray) -> dict[str, float]:
-        low, high = np.percentile(values[chosen].mean(1), [2.5, 97.5])
-        return vars(Interval(float(values.mean()), float(low), float(high)))
+    def over_worlds(values: np.ndarray) -> dict[str, float]:
+        return vars(mean(values, chosen))
 
     rows = {}
     for name, own in trips.items():
-        row: dict[str, Any] = {"home": mean(own.home.astype(float)), "steps": mean(own.steps.astype(float))}
-        row |= {"left": mean(own.left), "seconds": own.seconds}
+        row: dict[str, Any] = {
+            "home": over_worlds(own.home.astype(float)),
+            "steps": over_worlds(own.steps.astype(float)),
+        }
+        row |= {"left": over_worlds(own.left), "seconds": own.seconds}
         if reference is not None and name != reference:
-            row["more_often"] = mean(own.home.astype(float) - trips[reference].home)
+            row["more_often"] = over_worlds(own.home.astype(float) - trips[reference].home)
         rows[name] = row
     return {"worlds": count, "reference": reference, "agents": rows}
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
+from torch import nn
 
+from slowfast.codecs.identity import codec_hash
 from slowfast.evaluation.recall.teaching import Progress, Taught, neighbours, shuffled, teach
 from slowfast.evaluation.recall.walks import Asked
 from slowfast.fast import EpisodicMemory, MemoryRule
@@ -23,17 +26,21 @@ CONTROLS = (OTHER, RESET, SHUFFLED)
 @dataclass(frozen=True)
 class Source:
     """Where the memory of one arm comes from. ``rule``: None for no memory; ``control``: one of RESET and SHUFFLED, or
-    None for the tour as it was; ``exchanged``: also dream with the neighbour's memory, as the arm ``OTHER``."""
+    None for the tour as it was; ``exchanged``: also dream with the neighbour's memory, as the arm ``OTHER``;
+    ``world``: another world that dreams this arm, with the same codec and actions."""
 
     arm: str
     rule: MemoryRule | None = None
     control: str | None = None
     exchanged: bool = False
+    world: WorldModel | None = None
 
 
-def sources(rules: dict[str, MemoryRule], controlled: str | None) -> list[Source]:
-    """No memory, each rule by its name, and the controls of the rule named ``controlled``."""
-    found = [Source(NONE)]
+def sources(
+    rules: dict[str, MemoryRule], controlled: str | None, worlds: Mapping[str, WorldModel] | None = None
+) -> list[Source]:
+    """No memory, other ``worlds`` without one, each rule by its name, and the controls of the rule ``controlled``."""
+    found = [Source(NONE), *(Source(name, world=world) for name, world in (worlds or {}).items())]
     for name, rule in rules.items():
         found.append(Source(name, rule, exchanged=name == controlled))
     if controlled is not None:
@@ -70,8 +77,12 @@ def dream(
 ) -> tuple[dict[str, dict[str, torch.Tensor]], Taught | None]:
     """Answers ``{query: {arm: latents [W, n, C, h, w]}}`` of one source, and what teaching it took.
 
-    All sources start from the same noise, a generator for each (seed, world).
+    All sources start from the same noise, a generator for each (seed, world). Raises ValueError where the source's own
+    world has another codec or other actions.
     """
+    if source.world is not None:
+        check_same_latents(world, source.world, source.arm)
+        world = source.world
     if source.rule is None:
         return _answers(world, shown, {source.arm: None}, seed), None
     memory = world.new_memory(len(shown.latents), seed + shown.first, source.rule)
@@ -81,6 +92,15 @@ def dream(
     if source.exchanged:
         memories[OTHER] = neighbours(memory)
     return _answers(world, shown, memories, seed), taught
+
+
+def check_same_latents(world: WorldModel, other: WorldModel, arm: str) -> None:
+    """Raises ValueError unless the two worlds' latents and actions mean the same."""
+    codecs = [codec_hash(cast(nn.Module, one.codec)) for one in (world, other)]
+    if codecs[0] != codecs[1]:
+        raise ValueError(f"{arm}: its world has another codec, so latents cannot be compared; give one that keeps it")
+    if world.action_spec != other.action_spec:
+        raise ValueError(f"{arm}: its world takes other actions: {other.action_spec}")
 
 
 def _answers(

@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from slowfast.datasets.files import replacing
 from slowfast.evaluation.dreamed_return import dream_tours, returning_pairs
 from slowfast.evaluation.features import EfficientNetLite0
+from slowfast.evaluation.intervals import drawn, interval
 from slowfast.evaluation.recall.arms import NONE
 from slowfast.evaluation.recall.scores import FEATURE_SIZE, unit_features
 from slowfast.evaluation.recall.teaching import Progress
@@ -30,7 +31,6 @@ from slowfast.fast import MemoryRule
 from slowfast.world_model import WorldModel
 
 FROZEN, SIMULATOR = "frozen dream", "simulator"
-DRAWS = 4000
 
 
 @dataclass(frozen=True)
@@ -104,13 +104,12 @@ def summary(found: Mapping[str, Visited], seed: int = 0) -> dict[str, Any]:
     """By arm: means, and ``closed``: the share of the distance between no memory and the simulator that it closes, with
     95 % of its values when worlds are drawn with replacement (paired)."""
     none, best = found[NONE].src, found[SIMULATOR].src
-    chosen = np.random.default_rng(np.random.SeedSequence(seed)).integers(len(none), size=(DRAWS, len(none)))
+    chosen = drawn(len(none), seed=seed)
     arms = {}
     for arm, scores in found.items():
         gained, missing = scores.src - none, best - none
         shares = gained[chosen].mean(1) / missing[chosen].mean(1)
-        low, high = np.percentile(shares, [2.5, 97.5])
-        closed = {"value": float(gained.mean() / missing.mean()), "low": float(low), "high": float(high)}
+        closed = vars(interval(float(gained.mean() / missing.mean()), shares))
         arms[arm] = {
             "src": float(scores.src.mean()),
             "src_worlds": scores.src.tolist(),
