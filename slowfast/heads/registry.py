@@ -8,14 +8,16 @@ from typing import Any
 
 import torch
 
+from slowfast.heads.instruction import InstructionHead
 from slowfast.heads.inverse_dynamics import InverseDynamics
 from slowfast.heads.odometry import Odometry
 from slowfast.heads.outcome import OutcomeHead
 
-HEADS: dict[str, type[Odometry] | type[OutcomeHead] | type[InverseDynamics]] = {
+HEADS: dict[str, type[Odometry] | type[OutcomeHead] | type[InverseDynamics] | type[InstructionHead]] = {
     "odometry": Odometry,
     "outcome": OutcomeHead,
     "inverse_dynamics": InverseDynamics,
+    "instruction": InstructionHead,
 }
 
 

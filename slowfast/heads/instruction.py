@@ -1,0 +1,112 @@
+"""Whether what was said is done: how likely, by the latents of one frame and an instruction in words.
+
+The words scale and shift what is seen (feature-wise linear modulation: Perez et al. 2018, "FiLM"), and what the head
+answers is made a true chance by a slope and an offset that are fitted on held-out episodes (Platt 1999). One frame has
+to show that the instruction is done: "the red cube is on the left" can be told, "it has moved to the left" cannot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from slowfast.heads.parts import look, read_head, save_head
+from slowfast.heads.words import Words, split
+
+
+@dataclass(frozen=True)
+class InstructionConfig:
+    """``channels`` of a latent; ``words`` that are known, in lower case. Raises ValueError when there is none, or when
+    one of them is not a single word in lower case."""
+
+    channels: int
+    words: tuple[str, ...]
+    width: int = 48
+
+    def __post_init__(self) -> None:
+        if not self.words:
+            raise ValueError("an instruction head has to know words, got none")
+        for word in self.words:
+            if split(word) != [word]:
+                raise ValueError(f"words are single words in lower case, got {word!r}")
+
+
+class InstructionHead(nn.Module):
+    """Says how likely an instruction is done. Buffers that training sets: ``slope`` and ``offset`` of the answer's
+    log-odds, and ``threshold``, the chance from which an instruction counts as done."""
+
+    slope: torch.Tensor
+    offset: torch.Tensor
+    threshold: torch.Tensor
+
+    def __init__(self, config: InstructionConfig) -> None:
+        super().__init__()
+        self.config, width = config, config.width
+        self.words = Words(config.words, width)
+        self.look = look(config.channels, width)
+        self.told = nn.Linear(width, 4 * width)
+        self.answer = nn.Sequential(nn.SiLU(), nn.Linear(2 * width, 2 * width), nn.SiLU(), nn.Linear(2 * width, 1))
+        for name, value in (("slope", 1.0), ("offset", 0.0), ("threshold", 0.5)):
+            self.register_buffer(name, torch.tensor(value))
+
+    def read(self, texts: Sequence[str]) -> torch.Tensor:
+        """Instructions as numbers of their words, ``int64 [N, L]`` on the CPU. Raises ValueError for a text without a
+        word, or none of whose words is known; of others, unknown words count as any word."""
+        for text in texts:
+            unknown = self.words.unknown(text)
+            if unknown and len(unknown) == len(split(text)):
+                known = ", ".join(self.config.words[:SHOWN]) + (", ..." if len(self.config.words) > SHOWN else "")
+                raise ValueError(f"no word of the instruction {text!r} is known; this head has learned {known}")
+        return self.words.read(texts)
+
+    def forward(self, latents: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
+        """Chances ``float32 [B, n]`` that in each frame ``[B, n, C, h, w]`` is done what ``words`` ``[B, L]`` say."""
+        return self.log_odds(latents, words).sigmoid()
+
+    def log_chances(self, latents: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
+        """Logarithms of the chances, which still differ where chances all round to 0."""
+        return functional.logsigmoid(self.log_odds(latents, words))
+
+    def log_odds(self, latents: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
+        """``float32 [B, n]``, calibrated."""
+        return self.calibrated(self.logits(latents, words))
+
+    def logits(self, latents: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
+        """``float32 [B, n]``, as they are learned."""
+        seen = self.look(latents.flatten(0, 1).to(self.told.weight.dtype)).unflatten(0, latents.shape[:2])
+        return self.judged(seen, self.words(words)[:, None])
+
+    def judged(self, seen: torch.Tensor, heard: torch.Tensor) -> torch.Tensor:
+        """Logits ``float32 [...]`` by what was seen ``[..., 2 * width]`` and heard ``[..., width]``."""
+        scale, shift = self.told(heard).chunk(2, -1)
+        return self.answer(seen * (1 + scale) + shift)[..., 0].float()
+
+    def calibrated(self, logits: torch.Tensor) -> torch.Tensor:
+        """Log-odds that are true on held-out frames."""
+        slope, offset = (own.to(logits.device).float() for own in (self.slope, self.offset))
+        return slope * logits + offset
+
+    def done(self, chances: torch.Tensor) -> torch.Tensor:
+        """Which instructions count as done, ``bool``."""
+        return chances >= self.threshold.to(chances.device)
+
+    def save_pretrained(self, folder: str | Path, dtype: torch.dtype | None = None) -> None:
+        """Writes ``config.json`` and ``model.safetensors``."""
+        save_head(self, asdict(self.config), folder, dtype)
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> InstructionHead:
+        """Raises FileNotFoundError when a file is missing, RuntimeError when weights do not fit the config."""
+        config, state = read_head(folder)
+        head = cls(InstructionConfig(**{**config, "words": tuple(config["words"])}))
+        head.load_state_dict(state)
+        return head
+
+
+SHOWN = 40
+"""Words that an error names, at most."""
