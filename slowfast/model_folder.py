@@ -30,10 +30,12 @@ def save_model(model: Any, folder: str | Path, dtype: torch.dtype | None = None)
         path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def weights_hash(weights: Mapping[str, torch.Tensor]) -> str:
-    """SHA-256 of names and values, as float32."""
+def weights_hash(weights: Mapping[str, torch.Tensor], dtype: torch.dtype | None = None) -> str:
+    """SHA-256 of names and values, as float32. ``dtype``: that they went through before, where they are floats."""
     digest = hashlib.sha256()
     for name, tensor in sorted(weights.items()):
         digest.update(name.encode())
+        if dtype is not None and tensor.is_floating_point():
+            tensor = tensor.to(dtype)
         digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()

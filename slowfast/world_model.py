@@ -6,6 +6,7 @@ It composes; the mathematics is in its parts. Frames are ``uint8 [T, H, W, 3]`` 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,10 @@ from slowfast.fast import EpisodicMemory, MemoryRule
 from slowfast.fast.choosing import chosen_rule
 from slowfast.fast.generators import episode_generator
 from slowfast.fast.reading import generate
+from slowfast.fast.start import FILE as MEMORY_START
+from slowfast.fast.start import MemoryStart
 from slowfast.frames import fitted
+from slowfast.heads.instruction import InstructionHead
 from slowfast.heads.inverse_dynamics import InverseDynamics, read_video
 from slowfast.heads.odometry import Odometry
 from slowfast.heads.outcome import OutcomeHead
@@ -39,7 +43,7 @@ if TYPE_CHECKING:
 class WorldModel:
     """A learned world: ``WorldModel.from_pretrained("doom-rooms")``, then :meth:`imagine`, or as an environment.
 
-    ``odometry``, ``outcome``, ``inverse_dynamics``: its heads on latents, each None where it has none.
+    ``odometry``, ``outcome``, ``inverse_dynamics``, ``instruction``: its heads on latents, each None where it has none.
     """
 
     def __init__(
@@ -51,9 +55,11 @@ class WorldModel:
         odometry: Odometry | None = None,
         outcome: OutcomeHead | None = None,
         inverse_dynamics: InverseDynamics | None = None,
+        instruction: InstructionHead | None = None,
     ) -> None:
         self.config, self.codec, self.slow, self.folder = config, codec, slow, folder
         self.odometry, self.outcome, self.inverse_dynamics = odometry, outcome, inverse_dynamics
+        self.instruction = instruction
 
     # --- folders -------------------------------------------------------------------------------------------------
 
@@ -108,8 +114,8 @@ class WorldModel:
         return cls(WorldConfig(Path(folder).resolve().name, frame_size, context, chunk), codec, slow)
 
     def save_pretrained(self, folder: str | Path, dtype: torch.dtype | None = torch.bfloat16) -> None:
-        """Writes ``vae/``, ``unet/``, ``scheduler/``, ``action_encoder/``, a folder for each head that there is, and
-        last ``world.json``."""
+        """Writes ``vae/``, ``unet/``, ``scheduler/``, ``action_encoder/``, a folder for each head that there is, the
+        learned start of its memories if it belongs to these weights, and last ``world.json``."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / CONFIG).unlink(missing_ok=True)
@@ -118,6 +124,9 @@ class WorldModel:
         save_heads(vars(self), folder, dtype)
         if self.folder and self.folder != folder and (self.folder / "starts.safetensors").is_file():
             self.starts.save(folder / "starts.safetensors")
+        if self.memory_start is not None and self.memory_start.base_hash == self.base_hash:
+            stored = weights_hash(self.slow.state_dict(), dtype)
+            replace(self.memory_start, base_hash=stored).save(folder / MEMORY_START)
         write_config(folder, self.config)
 
     @cached_property
@@ -131,6 +140,12 @@ class WorldModel:
         if self.folder is None:
             raise FileNotFoundError("this world was not loaded from a folder, so it has no starts.safetensors")
         return Starts.load(self.folder / "starts.safetensors", self.action_spec)
+
+    @cached_property
+    def memory_start(self) -> MemoryStart | None:
+        """The first factors that ship with the world for rules with ``start="learned"``; None where there are none."""
+        path = self.folder and self.folder / MEMORY_START
+        return MemoryStart.load(path) if path and path.is_file() else None
 
     # --- conversions ---------------------------------------------------------------------------------------------
 
@@ -204,7 +219,8 @@ class WorldModel:
         """Fresh memories for E episodes. ``rule``: see :meth:`memory_rule`."""
         chosen = self.memory_rule(rule)
         sizes = (self.config.context, self.config.chunk)
-        return EpisodicMemory(self.slow, chosen, episodes, seed, *sizes, self.base_hash, self.odometry)
+        own = (self.base_hash, self.odometry, self.memory_start)
+        return EpisodicMemory(self.slow, chosen, episodes, seed, *sizes, *own)
 
     def imagine(
         self, frames: np.ndarray, actions: Any, *, memory: EpisodicMemory | None = None, seed: int = 0

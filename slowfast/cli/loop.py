@@ -20,8 +20,9 @@ class Loop:
 
     Each round first runs fast learning over real episodes, with the slow weights frozen, and stores every pair of
     chunks with the memory of all before it (RUN/round-NN/memories); then it trains the slow weights to foretell the
-    second chunk from the first with that memory attached (RUN/round-NN/checkpoints). RUN/model is the world of the last
-    round. A run that was interrupted goes on where it stopped.
+    second chunk from the first with that memory attached (RUN/round-NN/checkpoints). With --loop.memories live nothing
+    is stored: memories learn beside the slow weights while those train. RUN/model is the world of the last round. A run
+    that was interrupted goes on where it stopped.
 
     Example:
         slowfast loop --world doom-rooms --data data/doom-rooms --run runs/loop
@@ -71,8 +72,10 @@ def one_round(config: Loop, number: int, started: str) -> int:
     from slowfast.cli.train._run import train
     from slowfast.fast.adapters import AdapterLayout
     from slowfast.training.latents import latents_of
+    from slowfast.training.loop_live import LiveLoopTask
     from slowfast.training.loop_store import MemoryStore, build, draw_episodes, draw_pairs
     from slowfast.training.loop_task import LoopTask
+    from slowfast.training.memory_start import without_start
     from slowfast.training.processes import processes
     from slowfast.training.splits import open_splits
     from slowfast.world_model import WorldModel
@@ -84,21 +87,31 @@ def one_round(config: Loop, number: int, started: str) -> int:
     with state.main_process_first(), Bar("latents", unit="episode") as bar:
         latents = latents_of(splits.train, world.codec, config.latents or config.run / "latents", state.device, bar)
     episodes, starts = draw_episodes(latents, config.loop, seed, number)
-    pairs, store = draw_pairs(world, episodes, starts, config.loop), None
-    if config.loop.attach:
+    layout = AdapterLayout.of(world.slow.unet, world.slow.memory_layers(rule.layers), rule.rank, rule.scaled_by)
+    live, attach = config.loop.memories == "live", config.loop.attach
+    store = memory = None
+    if attach and live:
+        memory = world.new_memory(config.task.batch_size, seed + number, rule)
+    elif attach:
         with Bar(f"round {number}: memories", unit="group") as bar:
             share = (state.process_index, state.num_processes)
             identity = build(world, latents, rule, config.loop, seed, number, folder / "memories", share, bar)
         state.wait_for_everyone()
         store = MemoryStore(folder / "memories", identity)
-    layout = AdapterLayout.of(world.slow.unet, world.slow.memory_layers(rule.layers), rule.rank, rule.scaled_by)
     # they read the action vectors that are trained from here on: train new ones for the new world
     world.odometry = world.outcome = None
+    world.config = without_start(world.config)
     world.slow.requires_grad_(True)
     if world.slow.actions.text.frozen:
         world.slow.actions.text.requires_grad_(False)
-    measured = dict(splits.measured)
-    task = LoopTask(world, config.task, latents, measured, pairs, store, layout, config.loop.plain, seed + number)
+    measured, seed = dict(splits.measured), seed + number
+    task: LoopTask
+    if live:
+        given = (episodes, starts, memory, layout, config.loop, seed, state.num_processes)
+        task = LiveLoopTask(world, config.task, latents, measured, *given)
+    else:
+        pairs = draw_pairs(world, episodes, starts, config.loop)
+        task = LoopTask(world, config.task, latents, measured, pairs, store, layout, config.loop.plain, seed)
     as_run = TrainSlow(
         data=config.data,
         init=started,
@@ -108,7 +121,7 @@ def one_round(config: Loop, number: int, started: str) -> int:
         chunk=world.config.chunk,
         memory=dict(world.config.memory),
         task=config.task,
-        train=replace(config.train, seed=seed + number),
+        train=replace(config.train, seed=seed),
         gate=config.gate,
     )
     return train(task, as_run)

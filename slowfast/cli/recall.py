@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from slowfast.world_model import WorldModel
 
 FORMAT_VERSION = 1
-SETTLED = ("world", "env", "walks", "worlds", "group", "steps", "split", "memory", "rivals", "rival_worlds")
-SETTLED += ("return_turns", "seed")
+SETTLED: tuple[str, ...] = (
+    *("world", "env", "walks", "worlds", "group", "steps", "split"),
+    *("memory", "rivals", "rival_worlds", "return_turns", "seed"),
+)
 """What the answers in a folder depend on."""
 
 
@@ -209,7 +211,7 @@ def described(
         "seeds": {walk.name: walk.asked[0].tours.seeds for walk in walks},
         "seen": {walk.name: walk.asked[0].seen for walk in walks},
         "seed": config.seed,
-        "rules": {name: asdict(rule) for name, rule in rules.items()},
+        "rules": {name: rule.settings() for name, rule in rules.items()},
         "extractor": EXTRACTOR,
         "machine": {"device": config.device, "threads": torch.get_num_threads()},
         "versions": {"slowfast": __version__, "torch": str(torch.__version__)},

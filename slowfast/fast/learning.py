@@ -10,9 +10,10 @@ from typing import cast
 import torch
 from torch import nn
 
+from slowfast.fast import optimiser
 from slowfast.fast.adapters import AdapterLayout, attached
 from slowfast.fast.memory_state import MemoryState
-from slowfast.fast.optimiser import AdamState, adam_step
+from slowfast.fast.optimiser import AdamState
 from slowfast.fast.replay import Candidates
 from slowfast.fast.rules import Learner, MemoryRule
 from slowfast.slow.windows import Windows
@@ -53,7 +54,7 @@ def learn(
             loss = losses_of_windows.unflatten(0, (len(rows), -1)).mean(1)  # [E']
             (gradient,) = torch.autograd.grad(loss.sum(), leaf)
             losses.append(loss.detach().float())
-            rows, adam = adam_step(leaf.detach(), gradient, adam, rule.adam)
+            rows, adam = optimiser.step(leaf.detach(), gradient, adam, rule.optimiser_settings, layout)
     return Learned(rows, adam, losses[0], losses[-1])
 
 

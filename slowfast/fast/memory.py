@@ -24,9 +24,11 @@ from slowfast.fast.merging import MergedWeights
 from slowfast.fast.optimiser import AdamState
 from slowfast.fast.replay import Replay, Stream
 from slowfast.fast.showing import Kept
+from slowfast.fast.start import chosen_start, first_rows
 
 if TYPE_CHECKING:
     from slowfast.fast.rules import Learner, MemoryRule
+    from slowfast.fast.start import MemoryStart
     from slowfast.heads.odometry import Odometry
     from slowfast.slow.windows import ActionTensors, Windows
 
@@ -38,10 +40,11 @@ class EpisodicMemory:
     """Memories of E episodes on one slow learner; :meth:`slowfast.WorldModel.new_memory` makes one.
 
     ``context`` and ``chunk`` are f_p and f_g, in latent frames; ``base_hash`` names the weights it belongs to;
-    ``odometry`` is the world's, by which kept frames are found if the rule says so and there is one. Episode
-    e draws from its own CPU generator alone, ``SeedSequence(seed).spawn(E)[e]`` and there the next spawn at each reset:
-    first factors, noise, timesteps, replay. So what an episode draws does not depend on E, on its neighbours or on what
-    was drawn before a reset; values agree with those of a memory of that episode alone up to batched arithmetic.
+    ``odometry`` is the world's, by which kept frames are found if the rule says so and there is one; ``start`` is what
+    the world ships for a rule with ``start="learned"``. Episode e draws from its own CPU generator alone,
+    ``SeedSequence(seed).spawn(E)[e]`` and there the next spawn at each reset: first factors, noise, timesteps, replay.
+    So what an episode draws does not depend on E, on its neighbours or on what was drawn before a reset; values agree
+    with those of a memory of that episode alone up to batched arithmetic.
     """
 
     @_outside_inference
@@ -55,6 +58,7 @@ class EpisodicMemory:
         chunk: int,
         base_hash: str,
         odometry: Odometry | None = None,
+        start: MemoryStart | None = None,
     ) -> None:
         if min(episodes, context, chunk) < 1:
             raise ValueError(f"a memory needs 1 or more of episodes, context, chunk; got {(episodes, context, chunk)}")
@@ -69,7 +73,8 @@ class EpisodicMemory:
         self.layout = AdapterLayout.of(slow.unet, slow.memory_layers(rule.layers), rule.rank, rule.scaled_by)
         self._merged = MergedWeights(slow.unet, self.layout)
         self._generators = [random.episode_generator(seed, episode, 0) for episode in range(episodes)]
-        rows = self.layout.fresh(self._generators).to(next(slow.unet.parameters()).device)
+        self.start = chosen_start(rule, start, base_hash)
+        rows = first_rows(self.layout, self._generators, self.start).to(next(slow.unet.parameters()).device)
         lives = torch.zeros(episodes, dtype=torch.int64)
         self._state = MemoryState(
             rows,
@@ -215,7 +220,8 @@ class EpisodicMemory:
         for row, episode in enumerate(index.tolist()):
             known = (self.seed, episode, int(lives[episode])) if seeds is None else (int(seeds[row]), 0, 1)
             self._generators[episode] = random.episode_generator(*known)
-        rows = self.layout.fresh([self._generators[episode] for episode in index.tolist()]).to(self._device)
+        drawn = [self._generators[episode] for episode in index.tolist()]
+        rows = first_rows(self.layout, drawn, self.start).to(self._device)
         self._state = replace(self._state.written(index, rows, AdamState.fresh(rows)).forgetful(index), lives=lives)
 
     # --- keeping -------------------------------------------------------------------------------------------------

@@ -12,12 +12,15 @@ from typing import Any, Protocol
 
 from torch import nn
 
-from slowfast.fast.optimiser import AdamSettings
+from slowfast.fast.optimiser import OPTIMISERS, OptimiserSettings
 from slowfast.slow import SlowLearner
 from slowfast.slow.windows import Windows
 
 LEVELS = ("trained", "sampled", "start")
+STARTS = ("random", "learned")
 FOUND_BY = ("pose", "likeness")
+LATER = ("optimiser", "damping", "start")
+"""Settings that came after rules were first written to files."""
 
 
 class Learner(SlowLearner, Protocol):
@@ -40,6 +43,10 @@ class MemoryRule:
     alone at which sampling will read the memory, or ``start``: the first of these, where what a frame shows is decided
     from prefix, action and memory alone. ``shift``: where ``trained`` levels are drawn, as ``training_shift`` of the
     slow learner (None: as it was trained). ``clip``: bound on the norm of an episode's gradient (None: none).
+    ``optimiser``: ``adam``; ``momentum``, gradient descent with the first of ``betas`` (it wants a far higher learning
+    rate); or ``preconditioned``, Adam on gradients of each factor divided by the other's Gram matrix plus ``damping``
+    on its diagonal. ``weight_decay`` is apart from the gradient in all of them. ``start``: the down factors that an
+    episode begins with, ``random`` or ``learned``, those that the world ships (``slowfast train memory-start``).
     ``recalled``: frames that are kept as they are and shown again, that many at a time, in the place of older context;
     the slow learner has to be trained for it (``slow.recalled``). ``bank``: frames that are kept for it.
     ``recall_chunk``: new frames that are made with one look among them (None: as many as are asked for; fewer find
@@ -77,6 +84,9 @@ class MemoryRule:
     same: float = 0.5
     doubt: float = 0.45
     bank: int = 256
+    optimiser: str = "adam"
+    damping: float = 1e-6
+    start: str = "random"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "betas", tuple(self.betas))  # JSON and YAML give a list
@@ -88,8 +98,13 @@ class MemoryRule:
             value = getattr(self, field)
             if value is not None and value < bound:
                 raise ValueError(f"memory rule {self.name!r}: {field} is at least {bound}, got {value}")
-        if self.recall_by not in FOUND_BY:
-            raise ValueError(f"memory rule {self.name!r}: recall_by is {', '.join(FOUND_BY)}, got {self.recall_by!r}")
+        choices = {"recall_by": FOUND_BY, "optimiser": tuple(OPTIMISERS), "start": STARTS}
+        for field, known in choices.items():
+            if getattr(self, field) not in known:
+                said = f"{field} is {', '.join(known)}, got {getattr(self, field)!r}"
+                raise ValueError(f"memory rule {self.name!r}: {said}")
+        if not self.damping > 0:
+            raise ValueError(f"memory rule {self.name!r}: damping is above 0, got {self.damping}")
         if not self.near >= 0:
             raise ValueError(f"memory rule {self.name!r}: near is a number of steps, got {self.near}")
         if not (0 <= self.trust < 1 and self.same > 0):
@@ -117,8 +132,29 @@ class MemoryRule:
         return float(self.rank if self.alpha is None else self.alpha)
 
     @property
-    def adam(self) -> AdamSettings:
-        return AdamSettings(self.learning_rate, self.betas, self.epsilon, self.weight_decay, self.clip)
+    def optimiser_settings(self) -> OptimiserSettings:
+        return OptimiserSettings(
+            self.learning_rate,
+            self.betas,
+            self.epsilon,
+            self.weight_decay,
+            self.clip,
+            self.optimiser,
+            self.damping,
+        )
+
+    def settings(self) -> dict[str, Any]:
+        """As JSON holds them; ``MemoryRule(**settings)`` is the rule again.
+
+        A setting of :data:`LATER` is left out at its default: what an earlier version wrote is then still the same.
+        """
+        default = MemoryRule(self.name)
+        kept = {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if field.name not in LATER or getattr(self, field.name) != getattr(default, field.name)
+        }
+        return {**kept, "betas": list(self.betas)}
 
     def windows(self, windows: Windows, slow: Learner, step: int = 0) -> Windows:
         """The windows to learn at gradient step ``step`` of an update, from clean windows of the stream."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import uuid
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +74,7 @@ def _header(memory: EpisodicMemory) -> dict[str, Any]:
         "seed": memory.seed,
         "context": memory.context,
         "chunk": memory.chunk,
-        "rule": asdict(memory.rule),
+        "rule": memory.rule.settings(),
         "layers": [[layer.name, layer.inputs, layer.rank, layer.outputs] for layer in memory.layout.layers],
     }
     read_back: dict[str, Any] = json.loads(json.dumps(values))  # tuples become lists, as in the file

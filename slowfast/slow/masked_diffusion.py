@@ -157,6 +157,10 @@ class MaskedVideoDiffusion(nn.Module):
         if sampling.shift is not None:
             self.noise.set_shift(sampling.shift)
 
+    def widen(self, frames: int) -> None:
+        """Takes windows of up to ``frames`` from now on; it has to be trained on them to be good at it."""
+        self.config = replace(self.config, window=max(self.config.window, frames))
+
     def _scaled(self, sample: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
         scale = getattr(self.noise.scheduler, "scale_model_input", None)
         return scale(sample, timestep) if scale else sample

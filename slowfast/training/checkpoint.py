@@ -1,8 +1,8 @@
 """Exact resume without pickle: everything a run needs to go on, as safetensors and JSON.
 
 A checkpoint is a folder ``checkpoints/step-00001000`` with ``weights``, ``average`` (EMA), ``moments`` (AdamW) and
-``random`` (global generators) as safetensors, and ``state.json``. It is written under another name and renamed, so it
-is there as a whole or not at all.
+``random`` (global generators) as safetensors, and ``state.json``; of a task with a state also ``task.R``, one for each
+process. It is written under another name and renamed, so it is there as a whole or not at all.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ import torch
 from diffusers.training_utils import EMAModel
 from safetensors.torch import load_file, load_model, save_file, save_model
 from torch import nn
+
+from slowfast.fast.files import write_tensors
 
 FORMAT = 1
 NAME = re.compile(r"step-(\d{8})")
@@ -45,7 +47,10 @@ def save_checkpoint(
     random_states: list[RandomState],
     keep: int = 2,
 ) -> Path:
-    """Writes ``root/step-XXXXXXXX`` and removes all but the newest ``keep``. ``random_states``: one a process."""
+    """Writes ``root/step-XXXXXXXX`` and removes all but the newest ``keep``. ``random_states``: one a process.
+
+    It takes up what :func:`stage_task_state` left for this step.
+    """
     root.mkdir(parents=True, exist_ok=True)
     final = root / f"step-{position.step:08d}"
     temporary = root / f".{final.name}.tmp"
@@ -72,12 +77,30 @@ def save_checkpoint(
         "random": [rest for _, rest in random_states],
     }
     (temporary / "state.json").write_text(json.dumps(state), encoding="utf-8")
+    for rank in range(len(random_states)):
+        staged = _staged(root, position.step, rank)
+        if staged.exists():
+            os.rename(staged, temporary / _task_file(rank))
     if final.exists():
         _remove(final)
     os.rename(temporary, final)
+    for leftover in root.glob(".task.*.safetensors"):  # of a checkpoint that was never finished
+        leftover.unlink()
     for old in checkpoints(root)[:-keep]:
         _remove(old)
     return final
+
+
+def stage_task_state(root: Path, step: int, rank: int, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Leaves the task's state of process ``rank`` at ``step`` where the next :func:`save_checkpoint` finds it."""
+    root.mkdir(parents=True, exist_ok=True)
+    write_tensors(_staged(root, step, rank), dict(tensors), {"format": "pt"})
+
+
+def load_task_state(folder: Path, rank: int) -> dict[str, torch.Tensor] | None:
+    """The task's state of process ``rank``, on the CPU; None where the checkpoint ``folder`` holds none."""
+    path = folder / _task_file(rank)
+    return load_file(path) if path.is_file() else None
 
 
 def load_checkpoint(
@@ -113,6 +136,14 @@ def checkpoints(root: Path) -> list[Path]:
     if not root.is_dir():
         return []
     return sorted(path for path in root.iterdir() if NAME.fullmatch(path.name))
+
+
+def _task_file(rank: int) -> str:
+    return f"task.{rank}.safetensors"
+
+
+def _staged(root: Path, step: int, rank: int) -> Path:
+    return root / f".task.{step:08d}.{rank}.safetensors"
 
 
 def _remove(folder: Path) -> None:

@@ -17,9 +17,13 @@ class LoopConfig:
     frames: int = 65
     """Frames of each, from a random place on; shorter episodes are left out."""
     group: int = 16
-    """Episodes whose memories learn in one pass."""
+    """Episodes whose stored memories learn in one pass."""
+    memories: Literal["stored", "live"] = "stored"
+    """`stored`: a round's memories are all made before it trains, and kept on disk. `live`: nothing is stored; as many
+    memories as a batch has windows learn beside the weights that train, chunk by chunk, so that each is one of the
+    present weights; after an episode's last window the next episodes begin."""
     attach: bool = True
-    """Attach the stored memories in the outer loop. Without is the control: plain fine-tuning on the same pairs."""
+    """Attach the memories in the outer loop. Without is the control: plain fine-tuning on the same pairs."""
     learns: Literal["real", "generated"] = "real"
     """What follows the real chunk in the inner loop's update: the real next one, or (Algorithm 1b to the letter, and
     slower) what the model makes of it."""
@@ -32,3 +36,5 @@ class LoopConfig:
                 raise ValueError(f"{name} has to be at least 1, got {getattr(self, name)}")
         if not 0 <= self.plain <= 1:
             raise ValueError(f"plain is a share of batches in 0..1, got {self.plain}")
+        if self.memories == "live" and self.plain == 1:
+            raise ValueError("with live memories plain is below 1: some batches have to read them")

@@ -8,8 +8,8 @@ Rows are read one at a time from the mapped file.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,28 @@ class MemoryStore:
         return torch.stack(found).float()
 
 
+def last_memories(folder: Path) -> tuple[dict[str, Any], Iterator[torch.Tensor]]:
+    """What identifies the store in ``folder``, and group by group the memories of its episodes before their last
+    update, ``float32 [E, P]``. Raises DatasetError where there are none, or those of several settings."""
+    paths = sorted(Path(folder).glob("memories-*.safetensors"))
+    headers = []
+    for path in paths:
+        with safe_open(path, framework="pt") as file:
+            headers.append(json.loads((file.metadata() or {}).get(HEADER, "null")))
+    if not paths or None in headers:
+        raise DatasetError(f"{folder} is no store of memories: `slowfast loop` writes RUN/round-NN/memories")
+    for path, header in zip(paths, headers, strict=True):
+        if header != headers[0]:
+            raise DatasetError(f"{path}: of other weights, another rule or other settings than {paths[0].name}")
+
+    def read() -> Iterator[torch.Tensor]:
+        for path in paths:
+            with safe_open(path, framework="pt") as file:
+                yield file.get_slice("rows")[-1:][0].float()
+
+    return headers[0], read()
+
+
 def draw_pairs(world: WorldModel, episodes: np.ndarray, starts: np.ndarray, config: LoopConfig) -> list[Pair]:
     """All pairs of a round, group by group, update by update: a function of the settings, with or without memories."""
     found = []
@@ -100,19 +122,24 @@ def build(
     """Runs the inner loop of round ``number`` with Φ frozen, group by group; finished groups are kept.
 
     ``source`` holds latents of ``world.codec``. ``share``: (rank, processes); each builds every ``processes``-th group.
-    Returns what identifies the store.
+    Returns what identifies the store. Raises ValueError for a rule that learns nothing.
     """
+    if not rule.steps:
+        raise ValueError(f"memory rule {rule.name!r} learns in 0 steps: there is nothing to store; choose another")
     chosen, starts = draw_episodes(source, config, seed, number)
     folder = Path(folder)
     identity = {
         "base_hash": world.base_hash,
-        "rule": json.loads(json.dumps(asdict(rule))),
+        "rule": rule.settings(),
         "learns": config.learns,
         "episodes": config.episodes,
         "frames": config.frames,
         "group": config.group,
         "seed": [seed, number],
     }
+    if rule.start == "learned":
+        begun = world.new_memory(1, seed, rule).start
+        identity["start"] = begun and begun.digest
     remove_leftovers(folder)
     groups = range(0, len(chosen), config.group)
     for count, first in enumerate(groups):
@@ -156,18 +183,26 @@ def inner_loop(
     seed: int,
 ) -> torch.Tensor:
     """Adapters before each update, ``float16 [n, E, P]``."""
-    context, chunk = world.config.context, world.config.chunk
     rows = []
     generators = [episode_generator(seed, row) for row in range(len(episodes))]
     for offset in offsets(world, config):
         rows.append(memory.snapshot().rows.to("cpu", torch.float16))
         windows = read_windows(world, source, episodes, starts + offset)
         if config.learns == "generated":
-            with memory.attached():
-                made = world.slow.generate(windows.latents[:, :context], windows.actions, chunk, generators)
-            windows = Windows(torch.cat([windows.latents[:, :context], made], 1), windows.actions, context)
+            windows = generated(world, windows, memory, generators)
         memory.study(windows)
     return torch.stack(rows)
+
+
+@torch.no_grad()
+def generated(
+    world: WorldModel, windows: Windows, memory: EpisodicMemory, generators: Sequence[torch.Generator]
+) -> Windows:
+    """``windows`` with what the model (in eval mode) makes of their prefix in place of the chunk that follows it."""
+    prefix = windows.latents[:, : windows.prefix]
+    with memory.attached():
+        made = world.slow.generate(prefix, windows.actions, windows.latents.shape[1] - windows.prefix, generators)
+    return Windows(torch.cat([prefix, made], 1), windows.actions, windows.prefix)
 
 
 def read_windows(

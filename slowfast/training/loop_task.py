@@ -59,29 +59,40 @@ class LoopTask(SlowTask):
     def batch(self, index: int) -> Any:
         if numpy_generator(self.seed, KIND, index).random() < self.plain:
             return super().batch(index)
-        size, count = self.config.batch_size, len(self.pairs)
-        positions = np.arange(index * size, (index + 1) * size)
-        orders = {
-            passed: numpy_generator(self.seed, ORDER, int(passed)).permutation(count)
-            for passed in np.unique(positions // count)
-        }
-        pairs = [self.pairs[orders[position // count][position % count]] for position in positions]
-        context, length = self.world.config.context, self.world.config.context + self.world.config.chunk
-        places = [(pair.episode, pair.start, pair.start + length) for pair in pairs]
-        latents = torch.from_numpy(np.stack([self.source.read(*place) for place in places]))
-        columns = self.spec.stack([led_in(self.source, *place) for place in places])
-        columns = draw_routes(self.spec, columns, self.config, numpy_generator(self.seed, ROUTES, index))
-        windows = Windows(latents, self.module.actions.tensors(columns, "cpu"), context)
+        size = self.config.batch_size
+        chosen = in_passes(np.arange(index * size, (index + 1) * size), len(self.pairs), self.seed)
+        pairs = [self.pairs[number] for number in chosen]
+        windows = self.windows([(pair.episode, pair.start) for pair in pairs], index)
         return Remembered(windows, None if self.store is None else self.store.rows(pairs))
 
     def loss(self, batch: Any, index: int) -> tuple[Tensor, dict[str, Tensor]]:
         if not isinstance(batch, Remembered):
             return super().loss(batch, index)
+        return self.loss_with(batch.windows, batch.rows, index)
+
+    def windows(self, places: Sequence[tuple[int, int]], index: int) -> Windows:
+        """Windows of ``context + chunk`` frames from ``places`` (episode, first frame) on, with drawn routes."""
+        context, length = self.world.config.context, self.world.config.context + self.world.config.chunk
+        spans = [(episode, start, start + length) for episode, start in places]
+        latents = torch.from_numpy(np.stack([self.source.read(*span) for span in spans]))
+        columns = self.spec.stack([led_in(self.source, *span) for span in spans])
+        columns = draw_routes(self.spec, columns, self.config, numpy_generator(self.seed, ROUTES, index))
+        return Windows(latents, self.module.actions.tensors(columns, "cpu"), context)
+
+    def loss_with(self, windows: Windows, rows: Tensor | None, index: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """The slow learner's loss on ``windows`` with the frozen memories ``rows`` ``[B, P]`` attached, if any."""
         device = self.world.device
         generators = [torch_generator(self.seed, LOSS, index)]
-        remembering = (
-            nullcontext() if batch.rows is None else attached(self.module.unet, self.layout, batch.rows.to(device))
-        )
+        remembering = nullcontext() if rows is None else attached(self.module.unet, self.layout, rows.to(device))
         with remembering:
-            loss = self.module.loss(batch.windows.to(device), generators).mean()
+            loss = self.module.loss(windows.to(device), generators).mean()
         return loss, {"loss_remembered": loss.detach()}
+
+
+def in_passes(positions: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """What stands at ``positions`` ``int64 [n]`` of an endless row of passes over ``count`` things, each pass in an
+    order of its own."""
+    orders = {
+        passed: numpy_generator(seed, ORDER, int(passed)).permutation(count) for passed in np.unique(positions // count)
+    }
+    return np.array([orders[position // count][position % count] for position in positions])

@@ -158,10 +158,16 @@ class SlowTask:
     @contextmanager
     def _own_frames(self, index: int, windows: int) -> Iterator[list[torch.Generator]]:
         """Within the context the network generates; with the generators that it draws from for batch ``index``."""
+        with self._evaluating():
+            yield [torch_generator(self.seed, OWN, index, row) for row in range(windows)]
+
+    @contextmanager
+    def _evaluating(self) -> Iterator[None]:
+        """Within the context the network is in eval mode."""
         training = self.module.training
         self.module.eval()
         try:
-            yield [torch_generator(self.seed, OWN, index, row) for row in range(windows)]
+            yield
         finally:
             self.module.train(training)
 

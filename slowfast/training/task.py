@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -34,4 +34,18 @@ class TrainTask(Protocol):
 
     def save(self, folder: Path) -> None:
         """Exports ``module`` (averaged weights, ``eval`` mode) to ``folder`` in the layout that ships."""
+        ...
+
+
+@runtime_checkable
+class StatefulTask(TrainTask, Protocol):
+    """A task whose loss also depends on what came before, beyond the module's weights. Checkpoints keep that."""
+
+    def state(self) -> dict[str, Tensor]:
+        """What this process's next loss depends on, as tensors by name (none: empty)."""
+        ...
+
+    def load_state(self, tensors: dict[str, Tensor]) -> None:
+        """Takes up what :meth:`state` gave; tensors are on the CPU. Not called where a checkpoint holds none for this
+        process (it was written by fewer of them, or by a task without a state)."""
         ...

@@ -1,7 +1,8 @@
 """The training loop: any :class:`TrainTask`, on accelerate, exactly resumable.
 
-Everything a step does is a function of (config, step, weights), apart from torch's global generator, which dropout uses
-and which is part of a checkpoint. So a killed run that is continued on one device ends with the same bits.
+Everything a step does is a function of (config, step, weights), apart from torch's global generator, which dropout
+uses, and from the state that some tasks have; both are part of a checkpoint. So a killed run that is continued on one
+device ends with the same bits.
 """
 
 from __future__ import annotations
@@ -23,13 +24,20 @@ from accelerate.utils import gather_object, set_seed
 from diffusers.training_utils import EMAModel
 from torch import nn
 
-from slowfast.training.checkpoint import Position, checkpoints, load_checkpoint, save_checkpoint
+from slowfast.training.checkpoint import (
+    Position,
+    checkpoints,
+    load_checkpoint,
+    load_task_state,
+    save_checkpoint,
+    stage_task_state,
+)
 from slowfast.training.config import TrainConfig
 from slowfast.training.log import MetricsLog
 from slowfast.training.prefetch import Prefetch
 from slowfast.training.processes import on_cpu
 from slowfast.training.random import global_state, set_global_state, untouched_global_state
-from slowfast.training.task import TrainTask
+from slowfast.training.task import StatefulTask, TrainTask
 
 ProgressCallback = Callable[..., None]
 """``progress(done, total, **figures)`` after every step."""
@@ -224,6 +232,11 @@ class Trainer:
         states = [global_state()]
         if self.accelerator.num_processes > 1:
             states = gather_object(states)
+        if isinstance(self.task, StatefulTask):
+            rank, tensors = self.accelerator.process_index, self.task.state()
+            if tensors:
+                stage_task_state(self.folder / "checkpoints", self.position.step, rank, tensors)
+            self.accelerator.wait_for_everyone()
         if self.is_main:
             save_checkpoint(
                 self.folder / "checkpoints",
@@ -249,6 +262,9 @@ class Trainer:
         position, states = load_checkpoint(found[-1], self.task.module, self.average, self.adam)
         self.position = Position(position.step, position.seconds, position.validation, asdict(self.config))
         set_global_state(*states[min(self.accelerator.process_index, len(states) - 1)])
+        tensors = load_task_state(found[-1], self.accelerator.process_index)
+        if tensors is not None and isinstance(self.task, StatefulTask):
+            self.task.load_state(tensors)
 
 
 class _TaskLoss(nn.Module):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 
@@ -98,3 +100,14 @@ def test_what_is_not_known_is_refused_by_name() -> None:
         memory_rule("paper", stepz=2)
     with pytest.raises(ValueError, match="steps is at least 0, got -1"):
         memory_rule("paper", steps=-1)
+
+
+def test_what_an_earlier_version_wrote_of_a_rule_is_still_that_rule() -> None:
+    """Files hold rules: settings that came later are at their defaults where they are not said, and left out there."""
+    rule = memory_rule("ancestor", steps=7)
+    written = json.loads(json.dumps(rule.settings()))
+    assert not {"optimiser", "damping", "start"} & written.keys()
+    assert MemoryRule(**written) == rule
+    changed = memory_rule("ancestor", optimiser="momentum", start="learned")
+    assert {"optimiser": "momentum", "start": "learned"}.items() <= changed.settings().items()
+    assert MemoryRule(**json.loads(json.dumps(changed.settings()))) == changed

@@ -105,6 +105,16 @@ def test_a_trained_world_takes_a_new_action_space(world: Path, tmp_path: Path) -
         assert np.allclose(new.slow.unet.state_dict()[name], tensor, atol=1e-6), name
 
 
+def test_a_trained_world_can_learn_to_look_further_back(world: Path, clips: Path, tmp_path: Path) -> None:
+    arguments = ["train", "slow", "--recipe", "tiny", "--init", str(world / "model"), "--data", str(clips), *SHORT]
+    arguments += ["--context", "4", "--task.shapes", "4", "2", "1.0", "2", "2", "1.0", "--task.horizon", "0"]
+    assert main([*arguments, "--run", str(tmp_path)]) == 0
+    longer = WorldModel.from_pretrained(tmp_path / "model")
+    assert (longer.config.context, longer.slow.config.window) == (4, 6)
+    frames = np.zeros((5, *longer.config.frame_size, 3), np.uint8)
+    assert len(longer.imagine(frames, [0] * 6)) == 2
+
+
 @pytest.mark.parametrize("recipe", [f"doom-rooms{part}{n}" for n in ("", "-2", "-3", "-4") for part in ("-codec", "")])
 def test_the_large_recipes_run(recipe: str, clips: Path, codec: Path, tmp_path: Path) -> None:
     first = tmp_path / "first"

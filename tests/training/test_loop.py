@@ -194,3 +194,20 @@ def test_rounds_build_on_each_other_and_a_finished_run_goes_through(
     control = [*arguments, "--run", str(tmp_path / "control"), "--loop.no-attach", "--loop.rounds", "1"]
     assert main(control) == 0
     assert not (tmp_path / "control/round-00/memories").exists()
+
+
+def test_a_store_of_an_earlier_version_is_still_accepted(setting: Setting, tmp_path: Path) -> None:
+    """A rule's later settings are no part of what identifies a store while they are at their defaults."""
+    identity = setting.build(tmp_path / "m")
+    assert not {"optimiser", "damping", "start"} & identity["rule"].keys()
+    other = build(
+        setting.world, setting.latents, replace(RULE, optimiser="momentum"), LOOP, 3, 0, tmp_path / "momentum"
+    )
+    assert other["rule"] == {**identity["rule"], "optimiser": "momentum"}
+    with pytest.raises(DatasetError, match="another rule"):
+        MemoryStore(tmp_path / "m", other)
+
+
+def test_a_rule_that_learns_nothing_has_nothing_to_store(setting: Setting, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="'retrieval' learns in 0 steps"):
+        build(setting.world, setting.latents, memory_rule("retrieval", recalled=0), LOOP, 3, 0, tmp_path / "m")

@@ -15,6 +15,7 @@ from slowfast.training.trainer import Trainer
 
 if TYPE_CHECKING:
     from slowfast.cli.train.codec import TrainCodec
+    from slowfast.cli.train.instruction import TrainInstruction
     from slowfast.cli.train.inverse_dynamics import TrainInverseDynamics
     from slowfast.cli.train.odometry import TrainOdometry
     from slowfast.cli.train.outcome import TrainOutcome
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
     from slowfast.world_model import WorldModel
 
 
-def train(task: TrainTask, config: TrainCodec | TrainSlow | TrainOdometry | TrainOutcome | TrainInverseDynamics) -> int:
+def train(
+    task: TrainTask,
+    config: TrainCodec | TrainSlow | TrainOdometry | TrainOutcome | TrainInverseDynamics | TrainInstruction,
+) -> int:
     """Trains and prints the last figures. Status 0, 1 when the gate fails, 130 when a signal ended it early.
 
     Of several processes (``accelerate launch``, ``torchrun``) the first one speaks for all.
@@ -56,7 +60,7 @@ def train(task: TrainTask, config: TrainCodec | TrainSlow | TrainOdometry | Trai
 
 
 def head_data(
-    config: TrainOutcome | TrainInverseDynamics,
+    config: TrainOutcome | TrainInverseDynamics | TrainInstruction,
 ) -> tuple[WorldModel, Splits, Callable[[], EpisodeSource]]:
     """The world that gets the head, the data, and what encodes its training part: not called before the rest of the
     data has been looked at, because it takes a while."""

@@ -38,7 +38,7 @@ class TrainSlow:
     name: str = "world"
     """The world's name."""
     context: int = 4
-    """Frames that a dream looks back on (f_p)."""
+    """Frames that a dream looks back on (f_p); with --init they may be more than that world was trained on."""
     chunk: int = 4
     """Frames that a dream makes at once (f_g)."""
     memory: dict[str, Any] = field(default_factory=lambda: {"name": "paper"})
@@ -84,6 +84,7 @@ def run(config: TrainSlow) -> int:
     phrases, seed = config.task.phrases, config.train.seed
     if config.init is not None:
         world = world_from(settings, splits.validation, config.init, config.codec, phrases, seed)
+        world.slow.widen(max(prefix + new for prefix, new, _ in config.task.shapes))
     else:
         assert config.codec is not None
         parts = (config.unet, config.scheduler, config.diffusion)

@@ -98,6 +98,7 @@ def neighbours(memory: EpisodicMemory) -> EpisodicMemory:
         memory.chunk,
         memory.base_hash,
         memory.odometry,
+        memory.start,
     )
     bank = snapshot.bank and snapshot.bank.exchanged(order)
     other.restore(replace(snapshot, rows=snapshot.rows[order.to(snapshot.rows.device)], bank=bank))
