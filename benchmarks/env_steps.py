@@ -2,16 +2,18 @@
 
     python benchmarks/env_steps.py --world doom-rooms
 
-One environment, memory off and on, one frame a step and a chunk a step. Prints a table and writes
-``benchmarks/results/env_steps.json``. A step's time is split in denoise, decode, memory (reading is in denoise) and the
-rest, which is Python outside the model's calls. With memory, whole update rhythms are timed, updates included.
+One environment and batches of them, memory off and on, one frame a step; one environment also a chunk a step. Prints a
+table and writes ``benchmarks/results/env_steps.json`` after every row. A step's time is split in denoise, decode,
+memory (learning and keeping; reading is in denoise), head (odometry and the like, wherever it is called) and the rest,
+which is Python outside the model's calls. With memory, whole update rhythms are timed, updates included. ``--compile``
+compiles the network for every batch size, which takes minutes each; the JSON says which it was.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +22,25 @@ import torch
 import tyro
 from report import RESULTS, machine, write_json
 
-from slowfast.envs.dream import DreamEnv
 from slowfast.envs.wrappers import ChunkedActions
 from slowfast.fast.choosing import MEMORIES
+from slowfast.heads.registry import HEADS
 from slowfast.world_model import WorldModel
+
+PARTS = ("denoise", "decode", "memory", "head")
+LEAST = 16
+"""Steps that are timed at least, four rhythms of updates."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """``steps``: frames that are timed, after ``warmup`` more; ``threads``: of torch."""
+    """``environments``: batch sizes, 1 with every one of ``memories``, others with ``batched``; ``steps``: frames that
+    are timed, by fewer steps where more environments take them; ``warmup``: steps before; ``threads``: of torch."""
 
     world: str = "doom-rooms"
+    environments: tuple[int, ...] = (1, 4, 16, 64)
     memories: tuple[str, ...] = MEMORIES
+    batched: tuple[str, ...] = ("off", "temp_lora", "retrieval")
     steps: int = 64
     warmup: int = 8
     threads: int = 2
@@ -42,19 +51,25 @@ class Settings:
 
 
 @dataclass
-class Clock:
-    """Seconds inside wrapped calls. ``synchronize`` waits for a GPU to finish what the call started."""
+class Clocks:
+    """Seconds inside wrapped calls by part, without those of calls inside them. ``synchronize`` waits for a GPU to
+    finish what a call started."""
 
     synchronize: Callable[[], None]
-    seconds: float = 0.0
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PARTS, 0.0))
+    inside: list[float] = field(default_factory=list)
 
-    def around(self, call: Callable[..., Any]) -> Callable[..., Any]:
+    def around(self, part: str, call: Callable[..., Any]) -> Callable[..., Any]:
         def timed(*arguments: Any, **named: Any) -> Any:
             self.synchronize()
             began = time.perf_counter()
+            self.inside.append(0.0)
             result = call(*arguments, **named)
             self.synchronize()
-            self.seconds += time.perf_counter() - began
+            whole = time.perf_counter() - began
+            self.seconds[part] += whole - self.inside.pop()
+            if self.inside:
+                self.inside[-1] += whole
             return result
 
         return timed
@@ -65,53 +80,61 @@ def main(settings: Settings) -> None:
     world = WorldModel.from_pretrained(
         settings.world, settings.device, getattr(torch, settings.dtype), settings.compile
     )
-    frames_a_step = sorted({1, world.config.chunk})
-    rows = [measure(settings, world, memory, n) for memory in settings.memories for n in frames_a_step]
-    result = {
+    result: dict[str, Any] = {
         "world": world.config.name,
         "frame": list(world.config.frame_size),
         "sampling_steps": world.slow.config.steps,
-        "memory_rule": DreamEnv(world, "temp_lora").rule.__dict__ if "temp_lora" in settings.memories else None,
+        "memory_rule": asdict(world.memory_rule("temp_lora")),
         "settings": {name: value for name, value in asdict(settings).items() if name not in ("out", "world")},
         "machine": machine(settings.threads),
-        "rows": rows,
+        "rows": [],
     }
-    write_json(settings.out, result)
+    for environments in settings.environments:
+        for memory in settings.memories if environments == 1 else settings.batched:
+            for n in sorted({1, world.config.chunk}) if environments == 1 else (1,):
+                result["rows"].append(measure(settings, world, memory, n, environments))
+                write_json(settings.out, result)
     print(as_table(result))
 
 
-def measure(settings: Settings, world: WorldModel, memory: str, n: int) -> dict[str, Any]:
-    """Frames a second of one environment that takes ``n`` actions a step, and the shares of the time in percent."""
-    env: gymnasium.Env[Any, Any] = gymnasium.make(
-        "slowfast/Dream-v0", world=world, memory=memory, max_episode_steps=settings.steps + settings.warmup + 1
-    )
-    env = ChunkedActions(env, n) if n > 1 else env
+def measure(settings: Settings, world: WorldModel, memory: str, n: int, environments: int = 1) -> dict[str, Any]:
+    """Frames a second of ``environments`` that take ``n`` actions a step, and the shares of the time in percent."""
+    env: Any
+    made = {"world": world, "memory": memory, "max_episode_steps": None}
+    if environments == 1:
+        env = gymnasium.make("slowfast/Dream-v0", **(made | {"max_episode_steps": 10**6}))
+        env = ChunkedActions(env, n) if n > 1 else env
+    else:
+        env = gymnasium.make_vec(
+            "slowfast/Dream-v0", num_envs=environments, vectorization_mode="vector_entry_point", **made
+        )
     env.action_space.seed(0)
     env.reset(seed=0)
-    synchronize = torch.cuda.synchronize if world.device.type == "cuda" else lambda: None
-    clocks = {part: Clock(synchronize) for part in ("denoise", "decode", "memory")}
-    dream = env.unwrapped.dream  # type: ignore[attr-defined]  # made as DreamEnv above
+    clocks = Clocks(torch.cuda.synchronize if world.device.type == "cuda" else lambda: None)
+    dream = env.unwrapped.dream
     watched = [(world.slow, "generate", "denoise"), (world, "decode", "decode")]
+    watched += [(head, "forward", "head") for name in HEADS if (head := getattr(world, name)) is not None]
     if dream.memory is not None:
         watched.append((dream.memory, "append", "memory"))
     for _ in range(settings.warmup // n):
         env.step(env.action_space.sample())
-    updates = int(dream.updates[0])
+    updates, steps = int(dream.updates[0]), max(settings.steps // environments, LEAST) // n
     for owner, name, part in watched:
-        setattr(owner, name, clocks[part].around(getattr(owner, name)))
+        setattr(owner, name, clocks.around(part, getattr(owner, name)))
     try:
         began = time.perf_counter()
-        for _ in range(settings.steps // n):
+        for _ in range(steps):
             env.step(env.action_space.sample())
-        synchronize()
+        clocks.synchronize()
         seconds = time.perf_counter() - began
     finally:
         for owner, name, _ in watched:
             delattr(owner, name)  # the class's own method shows again
-    frames = settings.steps // n * n
-    shares = {f"{part}_percent": 100 * clock.seconds / seconds for part, clock in clocks.items()}
+        env.close()
+    frames = steps * n * environments
+    shares = {f"{part}_percent": 100 * spent / seconds for part, spent in clocks.seconds.items()}
     return {
-        "environments": 1,
+        "environments": environments,
         "memory": memory,
         "frames_per_step": n,
         "frames_per_second": frames / seconds,
@@ -123,13 +146,16 @@ def measure(settings: Settings, world: WorldModel, memory: str, n: int) -> dict[
 
 
 def as_table(result: dict[str, Any]) -> str:
-    parts = ("denoise", "decode", "memory", "else")
-    header = f"{'memory':<10} {'frames/step':>11} {'frames/s':>9} {'ms/frame':>9} " + " ".join(f"{p:>8}" for p in parts)
-    lines = [f"{result['world']}, {result['sampling_steps']} sampling steps, one environment", header]
+    parts = (*PARTS, "else")
+    header = f"{'E':>3} {'memory':<10} {'frames/step':>11} {'frames/s':>9} {'ms/frame':>9} "
+    lines = [
+        f"{result['world']}, {result['sampling_steps']} sampling steps",
+        header + " ".join(f"{p:>8}" for p in parts),
+    ]
     for row in result["rows"]:
         shares = " ".join(f"{row[f'{part}_percent']:>7.1f}%" for part in parts)
         speed = f"{row['frames_per_second']:>9.1f} {row['milliseconds_per_frame']:>9.1f}"
-        lines.append(f"{row['memory']:<10} {row['frames_per_step']:>11} {speed} {shares}")
+        lines.append(f"{row['environments']:>3} {row['memory']:<10} {row['frames_per_step']:>11} {speed} {shares}")
     return "\n".join(lines)
 
 

@@ -1,68 +1,93 @@
-"""Which settings of the fast learner remember best? A second turn around in validation worlds, for each of a list.
+"""Which settings of the fast learner remember best? One question at a time, on validation worlds.
 
     python benchmarks/memory_tuning.py --world doom-rooms
 
-The measure is that of ``benchmarks/revisit.py``: error of the dreamed second turn with the world's own memory, as a
-ratio to the error without, and the same for another world's memory. Test worlds stay out of it: a recipe's ``memory``
-is chosen here and measured there. Prints the table and writes JSON after every row, so that it may be interrupted.
+A turn around is really seen and taught, and a second one dreamed (the measure of ``benchmarks/revisit.py``): the change
+of the squared error of its latents against the same dream without memory, and the same with another world's memory.
+Every question varies one setting of the world's own adapter rule. Test worlds stay out of it: a recipe's ``memory`` is
+chosen here and measured there. Writes JSON after every row; the same command goes on where it was interrupted. First
+factors are compared where ``--start-world`` names the world with a learned start (``slowfast train memory-start``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from itertools import product
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 import tyro
-from report import RESULTS, machine, write_json
+from memory_tables import tuning_table
+from report import RESULTS, machine, read_json, write_json
 from revisit import Settings as Tour
 from revisit import walk
 
-from slowfast.evaluation.revisit import RevisitConfig, measure_recall
-from slowfast.fast import MemoryRule, memory_rule
+from slowfast.evaluation.revisit import ARMS, RevisitConfig, measure_recall
+from slowfast.fast import MemoryRule
+from slowfast.fast.rules import RULES, Learner, ancestor, paper
+from slowfast.slow.windows import Windows
 from slowfast.world_model import WorldModel
 
-COLUMNS = (
-    "rule",
-    "steps",
-    "every",
-    "levels",
-    "learning rate",
-    "decay",
-    "rank",
-    "layers",
-    "recalled",
-    "a look for",
-    "own memory",
-    "another's",
-    "seconds",
-)
+QUESTIONS: dict[str, dict[str, dict[str, Any]]] = {
+    "kind of memory": {
+        "an adapter that learns": {},
+        "kept frames": {"memory": "retrieval"},
+        "both": {"memory": "hybrid"},
+    },
+    "loss": {
+        "all frames, no action, no prefix (paper)": {"name": "paper"},
+        "all frames, action, no prefix": {"name": "paper with action"},
+        "new frames, no action, prefix": {"name": "ancestor without action"},
+        "new frames, action, prefix (ancestor)": {"name": "ancestor"},
+        "also all frames after the first (episodic)": {},
+    },
+    "steps a chunk": {str(steps): {"steps": steps} for steps in (1, 4, 12, 24, 48)},
+    "learning rate": {f"{rate:g}": {"learning_rate": rate} for rate in (7.5e-4, 1.5e-3, 3e-3, 6e-3, 1.2e-2)},
+    "rank": {str(rank): {"rank": rank} for rank in (4, 16, 64)},
+    "layers": {
+        kind.replace("_", " "): {"layers": kind}
+        for kind in ("temporal_attention", "attention", "attention_and_convolutions")
+    },
+    "noise levels": {
+        "as the slow learner was trained": {"levels": "trained"},
+        "those that are sampled": {"levels": "sampled"},
+        "the first of those": {"levels": "start"},
+    },
+    "windows kept for replay": {
+        "none, the last chunk only": {"replay": 0},
+        "4": {"replay": 4},
+        "16": {"replay": 16},
+        "16, two a step": {"replay": 16, "replay_batch": 2},
+    },
+    "optimiser": {
+        "Adam": {},
+        "momentum": {"optimiser": "momentum", "learning_rate": 0.3},
+        "momentum, higher rate": {"optimiser": "momentum", "learning_rate": 1.0},
+        "preconditioned": {"optimiser": "preconditioned", "learning_rate": 3e-3},
+        "preconditioned, higher rate": {"optimiser": "preconditioned", "learning_rate": 1e-2},
+    },
+    "first factors": {
+        "random": {},
+        "learned from other episodes": {"start": "learned"},
+        "random, 1 step a chunk": {"steps": 1},
+        "learned, 1 step a chunk": {"steps": 1, "start": "learned"},
+        "random, 4 steps": {"steps": 4},
+        "learned, 4 steps": {"steps": 4, "start": "learned"},
+    },
+    "decay": {f"{decay:g}": {"weight_decay": decay} for decay in (0.0, 0.3, 1.0, 3.0)},
+}
+"""What is asked, and what answers it: settings over the world's own adapter rule, or another kind of memory."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Every combination of the lists is measured. ``worlds``: validation worlds; ``every``: new frames between
-    two updates; ``replay``: windows kept; ``betas``: of Adam; ``recalled``: frames shown again, in ``looks`` of so many
-    new frames (0: all of a chunk). Of ``retrieval``, which learns nothing, only these two vary."""
+    """``worlds``: validation worlds; ``questions``: which of them (default: all)."""
 
     world: str = "doom-rooms"
-    worlds: int = 16
-    rules: tuple[str, ...] = ("ancestor", "paper")
-    steps: tuple[int, ...] = (8, 24)
-    learning_rates: tuple[float, ...] = (5e-4, 1.5e-3, 3e-3)
-    weight_decays: tuple[float, ...] = (0.0,)
-    levels: tuple[str, ...] = ("sampled",)
-    every: tuple[int, ...] = (4,)
-    ranks: tuple[int, ...] = (16,)
-    layers: tuple[str, ...] = ("attention_and_convolutions",)
-    recalled: tuple[int, ...] = (0,)
-    looks: tuple[int, ...] = (0,)
-    replay: int = 16
-    replay_batch: int = 2
-    betas: tuple[float, float] = (0.9, 0.999)
+    worlds: int = 12
+    questions: tuple[str, ...] = tuple(QUESTIONS)
+    start_world: str | None = None
     seed: int = 0
     threads: int = 2
     out: Path = RESULTS / "memory_tuning.json"
@@ -70,54 +95,57 @@ class Settings:
 
 def main(settings: Settings) -> None:
     torch.set_num_threads(settings.threads)
-    world = WorldModel.from_pretrained(settings.world)
+    world = WorldModel.from_pretrained(settings.start_world or settings.world)
+    facts = {"base_hash": world.base_hash, "worlds": settings.worlds, "seed": settings.seed}
+    before = read_json(settings.out) or {}
+    rows = before.get("rows", []) if all(before.get(name) == value for name, value in facts.items()) else []
+    measure = measured(world, settings)
+    for question, answer, rule in asked(world, settings.questions):
+        same = [row for row in rows if row["rule"] == rule.settings()]
+        if any((row["question"], row["answer"]) == (question, answer) for row in same):
+            continue
+        row = same[0] if same else measure(rule)
+        rows.append({**row, "question": question, "answer": answer, "rule": rule.settings()})
+        write_json(settings.out, {**facts, "machine": machine(settings.threads), "rows": rows})
+        print(f"{question}: {answer}: {row['own']['value']:+.3f}, {row['seconds']:.0f} s", flush=True)
+    print(tuning_table(read_json(settings.out)))
+
+
+def asked(world: WorldModel, questions: tuple[str, ...]) -> Iterator[tuple[str, str, MemoryRule]]:
+    """Question, answer, and the rule that stands for it."""
+    own = replace(world.memory_rule("temp_lora"), start="random")
+    for question in questions:
+        if question == "first factors" and world.memory_start is None:
+            continue
+        for answer, change in QUESTIONS[question].items():
+            yield question, answer, world.memory_rule(**change) if "memory" in change else replace(own, **change)
+
+
+def measured(world: WorldModel, settings: Settings) -> Callable[[MemoryRule], dict[str, Any]]:
+    """Effects of a rule: what its memory changes of the error without one, and what another world's does."""
     tours, stages = walk(world, Tour(settings.world, "validation", settings.worlds))
     seen = tours.frames.shape[1] // 2
-    rows: list[dict[str, Any]] = []
-    print(" | ".join(COLUMNS), flush=True)
-    for rule in rules(settings):
+
+    def measure(rule: MemoryRule) -> dict[str, Any]:
         recall, _ = measure_recall(world, tours, seen, stages, RevisitConfig(settings.seed, rule))
-        effects = {arm: 1 - recall.effects[effect].latent.reduction.value for arm, effect in ARMS.items()}
-        rows.append({"rule": asdict(rule), **effects, "teach_seconds": recall.taught.seconds})
-        shown = (
-            rule.name,
-            rule.steps,
-            rule.every,
-            rule.levels,
-            rule.learning_rate,
-            rule.weight_decay,
-            rule.rank,
-            rule.layers,
-            rule.recalled,
-            rule.recall_chunk,
-            *(f"{value:.3f}" for value in effects.values()),
-        )
-        print(" | ".join(map(str, (*shown, f"{recall.taught.seconds:.0f}"))), flush=True)
-        write_json(settings.out, {"base_hash": world.base_hash, "machine": machine(settings.threads), "rows": rows})
+        own, other = (asdict(recall.effects[name].latent.reduction) for name in ("memory", "other_memory"))
+        dreaming = recall.dream_seconds / len(ARMS)
+        return {"own": own, "other": other, "seconds": recall.taught.seconds, "dream_seconds": dreaming}
+
+    return measure
 
 
-def rules(settings: Settings) -> Iterator[MemoryRule]:
-    """All combinations, each once."""
-    shared = {"replay": settings.replay, "replay_batch": settings.replay_batch, "clip": 1.0, "betas": settings.betas}
-    networks = product(settings.layers, settings.ranks)
-    rhythms = product(settings.every, settings.steps)
-    rates = product(settings.levels, settings.learning_rates, settings.weight_decays)
-    looks = product(settings.recalled, settings.looks)
-    done = set()
-    for name, (layers, rank), (every, steps), (levels, rate, decay), (recalled, look) in product(
-        settings.rules, networks, rhythms, rates, looks
-    ):
-        kept = {"recalled": recalled, "recall_chunk": look or None}
-        options = {**shared, "weight_decay": decay, "every": every, "steps": steps, "learning_rate": rate}
-        options |= {"levels": "trained" if name == "paper" else levels, "rank": rank, "layers": layers}
-        rule = memory_rule(name, **kept, **({} if name == "retrieval" else options))
-        if rule not in done and (rule.steps or rule.recalled):
-            done.add(rule)
-            yield rule
+def paper_with_action(windows: Windows, slow: Learner, step: int) -> Windows:
+    """Noise and loss on every frame, as the paper's rule, with the actions left in."""
+    return replace(windows, prefix=0)
 
 
-ARMS = {"own": "memory", "other": "other_memory"}
-"""Columns of the table and the effects (``slowfast.evaluation.revisit.Recall``) that they show."""
+def ancestor_without_action(windows: Windows, slow: Learner, step: int) -> Windows:
+    """A clean prefix and loss on the new frames, as the ancestor's, with the actions taken out."""
+    return replace(paper(windows, slow, step), prefix=ancestor(windows, slow, step).prefix)
+
+
+RULES |= {"paper with action": paper_with_action, "ancestor without action": ancestor_without_action}
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import tyro
+from memory_tables import loop_table
 from pictures import save_sheet
 from report import NOT_MEASURED, RESULTS, filled, read_json, write_json, write_text
 from sampling_steps import steps_table
@@ -75,6 +76,7 @@ def fill(page: str, results: Path) -> str:
     sampling = read_json(results / "sampling_steps.json")
     page = filled(page, "sampling", steps_table(sampling) if sampling else NOT_MEASURED)
     page = filled(page, "memory", revisit_table(read_json(results / "revisit.json")))
+    page = filled(page, "loop", loop_table(read_json(results / "loop_control.json")))
     return filled(page, "long", long_table(read_json(results / "long_rollout.json")))
 
 

@@ -147,19 +147,37 @@ def step_table(result: Result | None) -> str:
         return NOT_MEASURED
     rows = [
         [
-            f"memory {row['memory'].replace('_', ' ')}",
+            str(row["environments"]),
+            row["memory"].replace("_", " "),
             str(row["frames_per_step"]),
             f"{row['frames_per_second']:.1f}",
-            *(f"{row[f'{part}_percent']:.0f} %" for part in ("denoise", "decode", "memory", "else")),
+            *(f"{row[f'{part}_percent']:.0f} %" for part in ("denoise", "decode", "memory", "head", "else")),
         ]
         for row in result["rows"]
     ]
-    header = ["`slowfast/Dream-v0`", "frames a step", "frames a second", "denoising", "decoding", "learning", "rest"]
+    header = ["environments", "memory", "frames a step", "frames a second"]
+    header += ["denoising", "decoding", "learning", "heads", "rest"]
     where, settings = result["machine"], result["settings"]
+    how = f"{settings['device']}, {settings['dtype']}{', compiled' if settings['compile'] else ''}"
     return (
-        f"{markdown_table(header, rows)}\n\nOne environment on {settings['device']}, {settings['dtype']}, "
-        f"{where['threads']} threads of {where['cpu']}, {result['sampling_steps']} sampling steps."
+        f"{markdown_table(header, rows)}\n\n`slowfast/Dream-v0` on {how}, {where['threads']} threads of "
+        f"{where['cpu']}, {result['sampling_steps']} sampling steps. Frames a second of all environments together."
+        f"{_memory_cost(result['rows'])}"
     )
+
+
+def _memory_cost(rows: list[dict[str, Any]]) -> str:
+    """What a memory costs where one environment takes one step at a time."""
+    alone = {row["memory"]: row for row in rows if row["environments"] == row["frames_per_step"] == 1}
+    if "off" not in alone or len(alone) == 1:
+        return ""
+    free = alone["off"]["milliseconds_per_frame"]
+    costs = [
+        f"{name.replace('_', ' ')} {_number(row['milliseconds_per_frame'] / free - 1, '+.0%')}"
+        for name, row in alone.items()
+        if name != "off"
+    ]
+    return f" A frame of one environment takes longer with a memory: {', '.join(costs)} (the paper's: +6.8 % a sample)."
 
 
 def update_table(result: Result | None) -> str:
@@ -197,17 +215,3 @@ def _cell(cell: dict[str, float], form: str) -> str:
 
 def _millions(count: int) -> str:
     return f"{count / 1e6:.1f} M"
-
-
-def trust_table(result: dict[str, Any] | None) -> str:
-    """Errors by a memory's ``trust``, ``same`` and ``doubt``."""
-    if result is None:
-        return NOT_MEASURED
-    chosen = ("trust", "same", "doubt")
-    names = list(dict.fromkeys(name for row in result["rows"] for name in row if name not in chosen))
-    rows = []
-    for row in result["rows"]:
-        settings = ["no memory", "", ""] if row["trust"] is None else [f"{row[name]:g}" for name in chosen]
-        rows.append([*settings, *(f"{row[name]:.3f}" if name in row else "" for name in names)])
-    header = ["trust", "same (steps)", "doubt (cosine)", *names]
-    return f"{markdown_table(header, rows)}\n\n{result['worlds']} validation worlds; squared errors of latents."

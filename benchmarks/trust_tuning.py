@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 import torch
 import tyro
+from memory_tables import trust_table
 from report import RESULTS, machine, write_json
-from tables import trust_table
 
 from slowfast.cli.recall import Recall, walk_rooms
 from slowfast.datasets.collect import collect

@@ -139,11 +139,19 @@ def test_long_dreams_and_speed_stand_beside_their_baselines() -> None:
     text = tables.long_table(result)
     assert "| real | 0.400 | 0.410 | 1.02 |" in text
     assert "may be at most 1.5" in text
-    shares = {f"{part}_percent": 25.0 for part in ("denoise", "decode", "memory", "else")}
-    row = {"memory": "temp_lora", "frames_per_step": 4, "frames_per_second": 12.34, **shares}
+    shares = {f"{part}_percent": 20.0 for part in ("denoise", "decode", "memory", "head", "else")}
+    row = {"environments": 16, "memory": "temp_lora", "frames_per_step": 4, "frames_per_second": 12.34, **shares}
     where = {"threads": 2, "cpu": "a CPU"}
-    speed = {"rows": [row], "settings": {"device": "cpu", "dtype": "float32"}, "machine": where, "sampling_steps": 4}
-    assert "| memory temp lora | 4 | 12.3 | 25 % |" in tables.step_table(speed)
+    speed = {
+        "rows": [row],
+        "settings": {"device": "cpu", "dtype": "float32", "compile": False},
+        "machine": where,
+        "sampling_steps": 4,
+    }
+    assert "| 16 | temp lora | 4 | 12.3 | 20 % |" in tables.step_table(speed)
+    alone = {**row, "environments": 1, "frames_per_step": 1}
+    rows = [{**alone, "memory": "off", "milliseconds_per_frame": 50.0}, {**alone, "milliseconds_per_frame": 75.0}]
+    assert "with a memory: temp lora +50 %" in tables.step_table({**speed, "rows": rows})
 
 
 def test_a_result_is_written_whole(tmp_path: Path) -> None:

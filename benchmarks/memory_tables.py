@@ -1,0 +1,92 @@
+"""How the memory's settings were chosen, and what its parts are worth, as Markdown tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from report import NOT_MEASURED, markdown_table
+
+
+def trust_table(result: dict[str, Any] | None) -> str:
+    """Errors by a memory's ``trust``, ``same`` and ``doubt``."""
+    if result is None:
+        return NOT_MEASURED
+    chosen = ("trust", "same", "doubt")
+    names = list(dict.fromkeys(name for row in result["rows"] for name in row if name not in chosen))
+    rows = []
+    for row in result["rows"]:
+        settings = ["no memory", "", ""] if row["trust"] is None else [f"{row[name]:g}" for name in chosen]
+        rows.append([*settings, *(f"{row[name]:.3f}" if name in row else "" for name in names)])
+    header = ["trust", "same (steps)", "doubt (cosine)", *names]
+    return f"{markdown_table(header, rows)}\n\n{result['worlds']} validation worlds; squared errors of latents."
+
+
+def tuning_table(result: dict[str, Any] | None) -> str:
+    """What each setting of the fast learner changes, question by question."""
+    if result is None:
+        return NOT_MEASURED
+    rows, question = [], None
+    for row in result["rows"]:
+        cells = [_change(row[arm]) for arm in ("own", "other")]
+        asked = row["question"] if row["question"] != question else ""
+        question = row["question"]
+        rows.append([asked, row["answer"], *cells, f"{row['seconds'] / result['worlds']:.1f}"])
+        rows[-1].append(f"{row['dream_seconds'] / result['worlds']:.1f}")
+    header = ["question", "answer", "own memory [95 %]", "another world's [95 %]", "s a world to teach", "to dream"]
+    return (
+        f"{markdown_table(header, rows)}\n\n{result['worlds']} validation worlds; change of the squared error of the "
+        f"latents of a second turn around, against no memory. Each question varies one setting of the world's own "
+        f"rule. Threads: {result['machine']['threads']}."
+    )
+
+
+def _change(interval: dict[str, float], digits: int = 0) -> str:
+    """Of a reduction: how the error changes."""
+    value, low, high = (-100 * interval[name] for name in ("value", "high", "low"))
+    return f"{value:+.{digits}f} % [{low:+.{digits}f}, {high:+.{digits}f}]".replace("-", "−")
+
+
+def ablation_table(result: dict[str, Any] | None) -> str:
+    """The paper's Table 4 on our worlds."""
+    if result is None:
+        return NOT_MEASURED
+    rows = []
+    for arm, row in result["rows"].items():
+        closed, observed = row["closed"], row.get("observed")
+        share = "" if closed is None else f"{100 * closed['value']:.0f} % [{_bounds(closed)}]".replace("-", "−")
+        cuts = [f"{count:.2f}" for count in row["cuts"].values()]
+        seen = "" if observed is None else _change(observed)
+        rows.append([arm, f"{row['src']:.2f}", share, *cuts, f"{row['motion']:.1f}", seen])
+    detectors = list(next(iter(result["rows"].values()))["cuts"])
+    header = ["arm", "SRC", "of the way to the simulator", *(f"cuts ({name})" for name in detectors), "motion"]
+    settings = result["settings"]
+    table = markdown_table([*header, "observed recall: latent error"], rows)
+    return (
+        f"{table}\n\n{settings['worlds']} validation worlds, dreams of {settings['turns']} turns out and as many back; "
+        "in brackets 95 % bootstrap intervals over worlds."
+    )
+
+
+def _bounds(interval: dict[str, float]) -> str:
+    return f"{100 * interval['low']:.0f}, {100 * interval['high']:.0f}"
+
+
+def loop_table(result: dict[str, Any] | None) -> str:
+    """The slow-fast loop beside its control."""
+    if result is None:
+        return NOT_MEASURED
+    rows = []
+    for name, row in result["rows"].items():
+        errors = [f"{row['arms'][arm]['latent']:.3f}" for arm in ("off", "on")]
+        effects = [_change(row["effects"][effect], 1) for effect in ("memory", "other_memory")]
+        control = row.get("against_control")
+        itself = control is None or control["on"]["low"] == control["on"]["high"]
+        against = ["", ""] if itself else [_change(control[arm], 1) for arm in ("off", "on")]
+        rows.append([name, *errors, *effects, *against])
+    header = ["world", "error, no memory", "with memory", "its memory changes", "another world's memory"]
+    header += ["against the control, no memory", "with memory"]
+    worlds = result["settings"]["worlds"]
+    return (
+        f"{markdown_table(header, rows)}\n\n{worlds} validation worlds; squared errors of the latents of a second turn "
+        "around, in brackets 95 % bootstrap intervals over worlds, paired."
+    )
