@@ -82,6 +82,8 @@ def one_round(config: Loop, number: int, started: str) -> int:
 
     folder, state, seed = config.run / f"round-{number:02d}", processes(), config.train.seed
     world = WorldModel.from_pretrained(started, state.device)
+    if number:  # an export rounds the codec, and latents are those of the codec that the loop began with
+        world.codec = WorldModel.from_pretrained(config.world, state.device).codec
     rule = world.memory_rule(config.memory)
     splits = open_splits(config.data, config.task.validation_episodes)
     with state.main_process_first(), Bar("latents", unit="episode") as bar:
