@@ -15,6 +15,8 @@ from report import RESULTS, read_json
 
 KINDS = {"retrieval": ("kept frames", "#0b7a75"), "hybrid": ("both", "#7b2d8b"), "temp_lora": ("adapter", "#c8553d")}
 
+TICKS = (1, 2, 5, 10, 20, 40)
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -63,6 +65,8 @@ def draw(result: dict[str, Any], path: Path) -> None:
     axes.plot(*zip(*front, strict=True), color=KINDS["temp_lora"][1], linewidth=0.8, linestyle=":")
     axes.axhline(0, color="#8a8f98", linewidth=0.8)
     axes.set_xscale("log")
+    axes.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS])
+    axes.minorticks_off()
     axes.set_xlabel("seconds a world: to teach 16 frames and to dream 16")
     axes.set_ylabel("change of squared latent error, %")
     axes.set_title("Recall of a second turn around, against its cost", loc="left", fontsize=10)

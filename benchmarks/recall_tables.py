@@ -20,18 +20,10 @@ def recall_beyond(result: Result | None) -> str:
 
 
 def recall_all(result: Result | None) -> str:
-    """All places, and what teaching took."""
+    """All places, and dreams out and back where there are any."""
     if result is None:
         return NOT_MEASURED
-    walks = [
-        f"{walk}: " + ", ".join(f"{arm} {facts['seconds']:.0f} s" for arm, facts in arms.items())
-        for walk, arms in result["teaching"].items()
-    ]
-    threads = result["machine"]["threads"]
-    text = (
-        f"{_places(result, list(result['places']))}\n\nTeaching, all worlds together, {threads} threads; "
-        f"{'; '.join(walks)}."
-    )
+    text = _places(result, list(result["places"]))
     return text if result.get("return") is None else f"{text}\n\n{_returns(result)}"
 
 

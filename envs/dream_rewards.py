@@ -1,11 +1,20 @@
-"""Rewards and ends of what is dreamed: a function of the user's, the world's own outcome head, or none."""
+"""Rewards and ends of what is dreamed: a function of the user's, the world's own outcome head, or none.
+
+What pays for ground covered is an outcome head that is not trained: it asks the world's odometry.
+"""
 
 from __future__ import annotations
 
+import copy
+from pathlib import Path
+
 import numpy as np
 import torch
+from torch import nn
 
 from slowfast.actions import Columns
+from slowfast.heads.odometry import Odometry
+from slowfast.heads.outcome import Outcomes
 from slowfast.rewards import RewardFunction
 from slowfast.world_model import WorldModel
 
@@ -40,3 +49,41 @@ def told_by_head(
         rewards.append(outcomes.rewards[:, 0].cpu())
         ends.append(head.ends(outcomes.chances)[:, 0].cpu())
     return torch.cat(rewards).double().numpy(), torch.cat(ends).numpy()
+
+
+class GroundOutcome(nn.Module):
+    """What an :class:`~slowfast.heads.outcome.OutcomeHead` is asked, answered by an odometry: a step pays how far it
+    led forward, in steps of the world, as :class:`~slowfast.envs.wrappers.ground_covered.GroundCovered` pays in a real
+    one. No step ends anything."""
+
+    def __init__(self, odometry: Odometry) -> None:
+        super().__init__()
+        self.odometry = odometry
+
+    def forward(self, before: torch.Tensor, after: torch.Tensor, actions: torch.Tensor) -> Outcomes:
+        """``[B, n, C, h, w]`` before and after each step, and the action vectors between them ``[B, n, D]``."""
+        forward = self.odometry.paces(before, after, actions)[..., 0]
+        return Outcomes(forward, torch.zeros_like(forward))
+
+    def ends(self, chances: torch.Tensor) -> torch.Tensor:
+        """None, ``bool`` like ``chances``."""
+        return torch.zeros_like(chances, dtype=torch.bool)
+
+    def save_pretrained(self, folder: str | Path, dtype: torch.dtype | None = None) -> None:
+        """Raises ValueError: there is nothing to save beside the odometry."""
+        raise ValueError(f"{folder}: paying_for_ground made this world's rewards; save the world that it was made from")
+
+
+def paying_for_ground(world: WorldModel) -> WorldModel:
+    """``world`` with a reward for ground covered: make a dream of it with ``reward="head"``.
+
+    Weights are shared with ``world``, which stays as it is. Raises ValueError when it has no odometry.
+    """
+    if world.odometry is None:
+        raise ValueError(
+            f"the world {world.config.name!r} has no odometry, which tells how far a step led; "
+            "`slowfast train odometry` adds one"
+        )
+    paying = copy.copy(world)
+    paying.outcome = GroundOutcome(world.odometry).eval()  # type: ignore[assignment]  # asked as the head is
+    return paying

@@ -219,8 +219,8 @@ class WorldModel:
         """Fresh memories for E episodes. ``rule``: see :meth:`memory_rule`."""
         chosen = self.memory_rule(rule)
         sizes = (self.config.context, self.config.chunk)
-        own = (self.base_hash, self.odometry, self.memory_start)
-        return EpisodicMemory(self.slow, chosen, episodes, seed, *sizes, *own)
+        start = self.memory_start
+        return EpisodicMemory(self.slow, chosen, episodes, seed, *sizes, self.base_hash, self.odometry, start)
 
     def imagine(
         self, frames: np.ndarray, actions: Any, *, memory: EpisodicMemory | None = None, seed: int = 0

@@ -3,6 +3,7 @@
 from slowfast.envs.wrappers.chunked_actions import ChunkedActions
 from slowfast.envs.wrappers.frame_skip import FrameSkip
 from slowfast.envs.wrappers.goal_observation import GoalObservation
+from slowfast.envs.wrappers.ground_covered import GroundCovered
 from slowfast.envs.wrappers.recorder import SlowFastRecorder
 from slowfast.envs.wrappers.vector_frame_stack import VectorFrameStack
 from slowfast.envs.wrappers.vector_goal_observation import VectorGoalObservation
@@ -11,6 +12,7 @@ __all__ = [
     "ChunkedActions",
     "FrameSkip",
     "GoalObservation",
+    "GroundCovered",
     "SlowFastRecorder",
     "VectorFrameStack",
     "VectorGoalObservation",

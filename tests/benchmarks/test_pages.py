@@ -105,15 +105,12 @@ def test_recall_stands_beside_its_controls_place_by_place() -> None:
         "seen": {"circle": 16},
         "split": "test",
         "extractor": "a network",
-        "teaching": {"circle": {"retrieval": {"seconds": 12.4}}},
-        "machine": {"device": "cpu", "threads": 2},
     }
     beyond, everything = recall_tables.recall_beyond(result), recall_tables.recall_all(result)
     assert "**Beyond the context**, 16 frames in each of 3 worlds (a view picked at random is right in 1.1 %)" in beyond
     assert "| retrieval | 0.600 | −40 % [−45 %, −35 %] | 18.00 | 0.500 | 0.400 | 61 % |" in beyond
     assert "In the context" not in beyond
     assert "In the context" in everything
-    assert "circle: retrieval 12 s" in everything
 
 
 def test_what_stands_outside_the_marks_is_kept() -> None:

@@ -140,6 +140,7 @@ def test_another_world_of_the_same_codec_can_be_a_rival(world: WorldModel, walks
     world.save_pretrained(tmp_path)
     longer = WorldModel.from_pretrained(tmp_path)
     longer.config = replace(longer.config, context=world.config.context + 2)
+    longer.slow.widen(longer.config.context + longer.config.chunk)
     shown = show(world, walks[0].asked, 0)
     own, other = (dream(world, shown, Source(NONE, world=one), 7)[0]["turn on"][NONE] for one in (None, longer))
     assert own.shape == other.shape

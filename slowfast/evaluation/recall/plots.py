@@ -10,7 +10,7 @@ from slowfast.evaluation.recall.benchmark import CODEC, REPEAT
 from slowfast.evaluation.recall.places import BEYOND
 
 FIXED = {CODEC: "#009e73", REPEAT: "#8a8f98", NONE: "#d55e00"}
-RULES = ("#0a84d6", "#56b4e9", "#5e3c99", "#b8860b")
+RULES = ("#0a84d6", "#56b4e9", "#5e3c99", "#b8860b", "#00696b", "#9c2f2f", "#6b8e23", "#4a4a4a")
 FADED = ("#c978a8", "#e0a3c4", "#9a7590")
 """Colours of the fixed arms, of the memory rules and of their controls."""
 
@@ -21,7 +21,7 @@ def save_plots(result: dict[str, Any], path: Path) -> None:
 
     curve = result["curve"]
     colours = _colours(list(curve["psnr"]))
-    figure = Figure(figsize=(14, 4.2), layout="constrained", dpi=110)
+    figure = Figure(figsize=(14, 4.8), layout="constrained", dpi=110)
     error, psnr, right = figure.subplots(1, 3, width_ratios=(1, 1, 0.8))
     for axes, kind, label in (
         (error, "latent", "squared error of the latents (lower is better)"),
@@ -42,7 +42,8 @@ def save_plots(result: dict[str, Any], path: Path) -> None:
         right.set_title("right view brought back, % (dots: chance)", loc="left", fontsize=10)
         right.tick_params(axis="y", labelsize=8)
         right.spines[["top", "right"]].set_visible(False)
-    error.legend(fontsize=7, frameon=False)
+    names = error.get_legend_handles_labels()
+    figure.legend(*names, loc="outside lower center", ncols=5, fontsize=8, frameon=False)
     figure.savefig(path)
 
 

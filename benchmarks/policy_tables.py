@@ -1,0 +1,73 @@
+"""What policies earned in real worlds, as a Markdown table for the documentation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from report import NOT_MEASURED, markdown_table
+
+ARMS = {
+    "luck": "random moves",
+    "rhythm": "sees nothing: a step, a turn, a step, a turn",
+    "few": "PPO, real frames, as many as the dream began with",
+    "dream": "PPO in the dream",
+    "real": "PPO, real frames, as many as were dreamed",
+    "map": "has a map: walks on while the way is free",
+}
+SHORT = {
+    "luck": "random moves",
+    "rhythm": "the walker that sees nothing",
+    "few": "PPO with the dream's first frames",
+    "dream": "PPO in the dream",
+    "real": "PPO with as many real frames",
+    "map": "the walker with a map",
+}
+
+
+def policies_table(result: dict[str, Any] | None) -> str:
+    """Each arm's return in unseen real worlds, what it learned from, and who earned more than whom."""
+    if result is None:
+        return NOT_MEASURED
+    rows = []
+    for arm, label in ARMS.items():
+        if arm not in result["arms"]:
+            continue
+        found = result["arms"][arm]
+        dreamed = found["frames"] if arm == "dream" else 0
+        real = result["first_frames"] if arm == "dream" else found["frames"]
+        forward = found["shares"][result["moves"].index("forward")]
+        rows.append(
+            [
+                label,
+                f"{real:,}" if real else "",
+                f"{dreamed:,}" if dreamed else "",
+                _of(found["return"], ".1f"),
+                f"{forward:.0%}".replace("%", " %"),
+                f"{found['learning_seconds'] / 60:.0f}" if found["frames"] else "",
+            ]
+        )
+    header = ["learned from", "real frames", "dreamed frames", "steps covered an episode", "moves forward", "minutes"]
+    sentences = "\n".join(_sentence(pair) for pair in result["more"])
+    return f"{markdown_table(header, rows)}\n\n{sentences}\n\n{_notes(result)}"
+
+
+def _sentence(pair: dict[str, Any]) -> str:
+    verdict = "more than" if pair["low"] > 0 else "less than" if pair["high"] < 0 else "not surely other than"
+    return f"- {SHORT[pair['arm']]}: {verdict} {SHORT[pair['than']]}, {_of(pair, '+.1f')}."
+
+
+def _notes(result: dict[str, Any]) -> str:
+    settings, where = result["settings"], result["machine"]
+    own = result["world_frames"]
+    trained = "" if own is None else f" The world itself was trained on {own:,} real frames, once and for any task."
+    return (
+        f"Episodes of {settings['episode']} steps in {len(result['seeds'])} worlds of the {settings['split']} seeds; "
+        f"{settings['trainings']} trainings an arm. In brackets 95 % bootstrap intervals over worlds "
+        f"and trainings.{trained} Dreams of `{result['world']}`, memory {settings['memory']}, "
+        f"{settings['environments']} at once. Minutes of one training, {where['threads']} threads of {where['cpu']}."
+    )
+
+
+def _of(interval: dict[str, float], form: str) -> str:
+    value, low, high = (f"{interval[name]:{form}}" for name in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]"

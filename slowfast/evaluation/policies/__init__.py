@@ -1,0 +1,1 @@
+"""How well policies do in the real simulator, in worlds that they have never seen."""
