@@ -32,7 +32,7 @@ class Learned:
     def act(self, observations: np.ndarray) -> np.ndarray:
         self.policy.set_training_mode(False)
         tensors, _ = self.policy.obs_to_tensor(observations)
-        chances: torch.Tensor = self.policy.get_distribution(tensors).distribution.probs  # type: ignore[union-attr]
+        chances: torch.Tensor = self.policy.get_distribution(tensors).distribution.probs  # type: ignore[union-attr]  # discrete
         reached = chances.double().cpu().cumsum(1).numpy()
         drawn = np.array([generator.random() for generator in self.generators])
         return (reached < drawn[:, None] * reached[:, -1:]).sum(1)
