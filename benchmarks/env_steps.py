@@ -1,12 +1,15 @@
 """How many frames a second ``slowfast/Dream-v0`` steps, and where the time goes.
 
     python benchmarks/env_steps.py --world doom-rooms
+    python benchmarks/env_steps.py --keep-prefix --memories off --batched off --add
+    python benchmarks/env_steps.py --keep-prefix --memories off --batched off --compile --add
 
 One environment and batches of them, memory off and on, one frame a step; one environment also a chunk a step. Prints a
-table and writes ``benchmarks/results/env_steps.json`` after every row. A step's time is split in denoise, decode,
-memory (learning and keeping; reading is in denoise), head (odometry and the like, wherever it is called) and the rest,
-which is Python outside the model's calls. With memory, whole update rhythms are timed, updates included. ``--compile``
-compiles the network for every batch size, which takes minutes each; the JSON says which it was.
+table and writes ``benchmarks/results/env_steps.json`` after every row; with ``--add`` the rows join those that are
+there. A step's time is split in denoise, decode, memory (learning and keeping; reading is in denoise), head (odometry
+and the like, wherever it is called) and the rest, which is Python outside the model's calls. With memory, whole update
+rhythms are timed, updates included. ``--compile`` compiles the network for every kind of call, which takes minutes
+each. A row carries what ``benchmarks/sampling_steps.py`` found of its way to sample: speed that costs quality shows.
 """
 
 from __future__ import annotations
@@ -20,14 +23,19 @@ from typing import Any
 import gymnasium
 import torch
 import tyro
-from report import RESULTS, machine, write_json
+from report import RESULTS, machine, read_json, write_json
+from tables import step_table
 
 from slowfast.envs.wrappers import ChunkedActions
 from slowfast.fast.choosing import MEMORIES
 from slowfast.heads.registry import HEADS
+from slowfast.slow.config import SamplingConfig
 from slowfast.world_model import WorldModel
 
 PARTS = ("denoise", "decode", "memory", "head")
+QUALITY = ("first_frame_ratio", "detail")
+WAY = ("environments", "memory", "frames_per_step", "sampling_steps", "keep_prefix", "compiled")
+"""What tells one row from another."""
 LEAST = 16
 """Steps that are timed at least, four rhythms of updates."""
 
@@ -35,18 +43,25 @@ LEAST = 16
 @dataclass(frozen=True)
 class Settings:
     """``environments``: batch sizes, 1 with every one of ``memories``, others with ``batched``; ``steps``: frames that
-    are timed, by fewer steps where more environments take them; ``warmup``: steps before; ``threads``: of torch."""
+    are timed, by fewer steps where more environments take them; ``warmup``: steps before; ``threads``: of torch;
+    ``chunked``: whether one environment also takes a chunk a step; ``sampling_steps``, ``keep_prefix``: by default the
+    world's own."""
 
     world: str = "doom-rooms"
     environments: tuple[int, ...] = (1, 4, 16, 64)
     memories: tuple[str, ...] = MEMORIES
     batched: tuple[str, ...] = ("off", "temp_lora", "retrieval")
+    chunked: bool = True
+    sampling_steps: int | None = None
+    keep_prefix: bool | None = None
     steps: int = 64
     warmup: int = 8
     threads: int = 2
     device: str = "cpu"
     dtype: str = "float32"
     compile: bool = False
+    add: bool = False
+    quality: Path = RESULTS / "sampling_steps.json"
     out: Path = RESULTS / "env_steps.json"
 
 
@@ -80,21 +95,41 @@ def main(settings: Settings) -> None:
     world = WorldModel.from_pretrained(
         settings.world, settings.device, getattr(torch, settings.dtype), settings.compile
     )
+    world.slow.set_sampling(SamplingConfig(settings.sampling_steps, keep_prefix=settings.keep_prefix))
+    before = read_json(settings.out) if settings.add else None
     result: dict[str, Any] = {
         "world": world.config.name,
         "frame": list(world.config.frame_size),
-        "sampling_steps": world.slow.config.steps,
         "memory_rule": asdict(world.memory_rule("temp_lora")),
-        "settings": {name: value for name, value in asdict(settings).items() if name not in ("out", "world")},
+        "settings": {name: getattr(settings, name) for name in ("steps", "warmup", "device", "dtype")},
         "machine": machine(settings.threads),
-        "rows": [],
+        "rows": before["rows"] if before else [],
     }
+    if before and any(before[name] != result[name] for name in result if name != "rows"):
+        raise ValueError(
+            f"{settings.out} was measured otherwise; its rows cannot stand beside new ones: leave out --add"
+        )
     for environments in settings.environments:
         for memory in settings.memories if environments == 1 else settings.batched:
-            for n in sorted({1, world.config.chunk}) if environments == 1 else (1,):
-                result["rows"].append(measure(settings, world, memory, n, environments))
+            for n in sorted({1, world.config.chunk}) if environments == 1 and settings.chunked else (1,):
+                row = measure(settings, world, memory, n, environments) | quality_of(world, settings.quality)
+                rows = [old for old in result["rows"] if any(old[name] != row[name] for name in WAY)]
+                result["rows"] = sorted([*rows, row], key=lambda row: [row[name] for name in WAY if name != "memory"])
                 write_json(settings.out, result)
-    print(as_table(result))
+    print(step_table(result))
+
+
+def quality_of(world: WorldModel, path: Path) -> dict[str, float]:
+    """What was found of this way to sample, of memory off; nothing, where it was not measured."""
+    config, measured = world.slow.config, read_json(path)
+    if measured is None or measured["base_hash"] != world.base_hash:
+        return {}
+    spacing = float(world.slow.noise.scheduler.shift) if world.slow.noise.flow else 1.0
+    for row in measured["rows"]:
+        alike = config.steps == 1 or (row["shift"] == spacing and row["keep_prefix"] == config.keep_prefix)
+        if row["steps"] == config.steps and alike:
+            return {name: row[name] for name in QUALITY}
+    return {}
 
 
 def measure(settings: Settings, world: WorldModel, memory: str, n: int, environments: int = 1) -> dict[str, Any]:
@@ -137,26 +172,15 @@ def measure(settings: Settings, world: WorldModel, memory: str, n: int, environm
         "environments": environments,
         "memory": memory,
         "frames_per_step": n,
+        "sampling_steps": world.slow.config.steps,
+        "keep_prefix": world.slow.config.keep_prefix,
+        "compiled": settings.compile,
         "frames_per_second": frames / seconds,
         "milliseconds_per_frame": 1000 * seconds / frames,
         **shares,
         "else_percent": 100 - sum(shares.values()),
         "memory_updates": int(dream.updates[0]) - updates,
     }
-
-
-def as_table(result: dict[str, Any]) -> str:
-    parts = (*PARTS, "else")
-    header = f"{'E':>3} {'memory':<10} {'frames/step':>11} {'frames/s':>9} {'ms/frame':>9} "
-    lines = [
-        f"{result['world']}, {result['sampling_steps']} sampling steps",
-        header + " ".join(f"{p:>8}" for p in parts),
-    ]
-    for row in result["rows"]:
-        shares = " ".join(f"{row[f'{part}_percent']:>7.1f}%" for part in parts)
-        speed = f"{row['frames_per_second']:>9.1f} {row['milliseconds_per_frame']:>9.1f}"
-        lines.append(f"{row['environments']:>3} {row['memory']:<10} {row['frames_per_step']:>11} {speed} {shares}")
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

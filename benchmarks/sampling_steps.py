@@ -5,8 +5,8 @@
 Every step adds detail of the model's own making, which the true frame may lack: few steps give the smaller error and
 the smoother picture. *Detail* is the mean absolute difference of neighbouring pixels, as a share of that of the true
 frames through the codec. *Spacing* is the shift of flow matching's sampling steps: 1 spreads them evenly over the
-noise levels, less puts the later ones where there is little noise. The defaults of the world that ships were chosen
-here. Prints a table and writes JSON.
+noise levels, less puts the later ones where there is little noise. *Kept prefix*: later steps run the new frames alone
+(``keep_prefix``). The defaults of the world that ships were chosen here. Prints a table and writes JSON.
 """
 
 from __future__ import annotations
@@ -59,18 +59,21 @@ def main(settings: Settings) -> None:
     repeated = squared_errors(np.broadcast_to(truth.frames[:, shape.prefix - 1, None], truth.new.shape), truth.new)
     ceiling = detail(np.concatenate([world.decode(world.encode(clip[None])) for clip in truth.new]))
     shifts = settings.shifts if world.slow.noise.flow else (1.0,)
-    rows = [
-        measure(world, truth, repeated, ceiling, steps, shift, settings.seed)
+    own = world.slow.config.prefix_timestep == "own"
+    ways = [
+        SamplingConfig(steps, shift if world.slow.noise.flow else None, keep_prefix=keep)
         for steps in settings.steps
         for shift in (shifts if steps > 1 else shifts[:1])
+        for keep in ((False, True) if steps > 1 and own else (False,))
     ]
+    rows = [measure(world, truth, repeated, ceiling, way, settings.seed) for way in ways]
     result = {
         "world": world.config.name,
         "base_hash": world.base_hash,
         "split": settings.split,
         "windows": len(truth.frames),
         "worlds": settings.worlds,
-        "default": [world.slow.config.steps, spacing(world)],
+        "default": [world.slow.config.steps, spacing(world), world.slow.config.keep_prefix],
         "machine": machine(settings.threads),
         "rows": rows,
     }
@@ -79,19 +82,22 @@ def main(settings: Settings) -> None:
 
 
 def measure(
-    world: WorldModel, truth: TrueWindows, repeated: np.ndarray, ceiling: float, steps: int, shift: float, seed: int
-) -> dict[str, float]:
+    world: WorldModel, truth: TrueWindows, repeated: np.ndarray, ceiling: float, sampling: SamplingConfig, seed: int
+) -> dict[str, Any]:
     """Errors as ratios to the last shown frame's, detail as a share of the codec's, seconds for all windows."""
-    slow, usual = world.slow, SamplingConfig(world.slow.config.steps, spacing(world) if world.slow.noise.flow else None)
-    slow.set_sampling(SamplingConfig(steps, shift if world.slow.noise.flow else None))
+    slow = world.slow
+    usual = SamplingConfig(
+        slow.config.steps, spacing(world) if slow.noise.flow else None, keep_prefix=slow.config.keep_prefix
+    )
+    slow.set_sampling(sampling)
     began = time.perf_counter()
     made = imagined(world, truth, truth.actions, seed)
     seconds = time.perf_counter() - began
+    row = {"steps": slow.config.steps, "shift": spacing(world), "keep_prefix": slow.config.keep_prefix}
     slow.set_sampling(usual)
     errors = squared_errors(made, truth.new)
     return {
-        "steps": steps,
-        "shift": shift,
+        **row,
         "first_frame_ratio": float(errors[:, 0].mean() / repeated[:, 0].mean()),
         "chunk_ratio": float(errors.mean() / repeated.mean()),
         "detail": detail(made) / ceiling,
@@ -111,11 +117,21 @@ def detail(frames: np.ndarray) -> float:
 
 
 def steps_table(result: dict[str, Any]) -> str:
-    header = ["sampling steps", "spacing", "first frame / repeating", "chunk / repeating", "detail / codec", "seconds"]
+    header = [
+        "sampling steps",
+        "spacing",
+        "prefix",
+        "first frame / repeating",
+        "chunk / repeating",
+        "detail / codec",
+        "seconds",
+    ]
     rows = []
     for row in result["rows"]:
-        cells = [str(row["steps"]), f"{row['shift']:g}" if row["steps"] > 1 else "-"]
-        if row["steps"] == result["default"][0] and (row["steps"] == 1 or row["shift"] == result["default"][1]):
+        several = row["steps"] > 1
+        cells = [str(row["steps"]), f"{row['shift']:g}" if several else "-"]
+        cells.append(("kept" if row["keep_prefix"] else "anew") if several else "-")
+        if [row[name] for name in ("steps", "shift", "keep_prefix")] == result["default"]:
             cells = [f"**{cell}**" for cell in cells]
         cells += [f"{row[name]:.2f}" for name in ("first_frame_ratio", "chunk_ratio", "detail")]
         rows.append([*cells, f"{row['seconds']:.0f}"])

@@ -150,25 +150,35 @@ def step_table(result: Result | None) -> str:
             str(row["environments"]),
             row["memory"].replace("_", " "),
             str(row["frames_per_step"]),
+            _sampling(row),
             f"{row['frames_per_second']:.1f}",
             *(f"{row[f'{part}_percent']:.0f} %" for part in ("denoise", "decode", "memory", "head", "else")),
+            *(f"{row[name]:.2f}" if name in row else "" for name in ("first_frame_ratio", "detail")),
         ]
         for row in result["rows"]
     ]
-    header = ["environments", "memory", "frames a step", "frames a second"]
-    header += ["denoising", "decoding", "learning", "heads", "rest"]
+    header = ["environments", "memory", "frames a step", "sampling", "frames a second"]
+    header += ["denoising", "decoding", "learning", "heads", "rest", "first frame / repeating", "detail / codec"]
     where, settings = result["machine"], result["settings"]
-    how = f"{settings['device']}, {settings['dtype']}{', compiled' if settings['compile'] else ''}"
     return (
-        f"{markdown_table(header, rows)}\n\n`slowfast/Dream-v0` on {how}, {where['threads']} threads of "
-        f"{where['cpu']}, {result['sampling_steps']} sampling steps. Frames a second of all environments together."
-        f"{_memory_cost(result['rows'])}"
+        f"{markdown_table(header, rows)}\n\n`slowfast/Dream-v0` on {settings['device']}, {settings['dtype']}, "
+        f"{where['threads']} threads of {where['cpu']}. Frames a second of all environments together. Sampling: steps; "
+        "*kept*, with `keep_prefix`; *compiled*, with `compile=True`. The last two columns say what that way to sample "
+        f"costs in quality, of memory off, by `sampling_steps.py`.{_memory_cost(result['rows'])}"
     )
 
 
+def _sampling(row: dict[str, Any]) -> str:
+    how = [name for name, said in (("kept", row["keep_prefix"]), ("compiled", row["compiled"])) if said]
+    return ", ".join([str(row["sampling_steps"]), *how])
+
+
 def _memory_cost(rows: list[dict[str, Any]]) -> str:
-    """What a memory costs where one environment takes one step at a time."""
-    alone = {row["memory"]: row for row in rows if row["environments"] == row["frames_per_step"] == 1}
+    """What a memory costs where one environment takes one step at a time, sampled as most memories were."""
+    single = [row for row in rows if row["environments"] == row["frames_per_step"] == 1]
+    ways = [_sampling(row) for row in single]
+    usual = max(ways, key=ways.count, default="")
+    alone = {row["memory"]: row for row in single if _sampling(row) == usual}
     if "off" not in alone or len(alone) == 1:
         return ""
     free = alone["off"]["milliseconds_per_frame"]
@@ -177,7 +187,10 @@ def _memory_cost(rows: list[dict[str, Any]]) -> str:
         for name, row in alone.items()
         if name != "off"
     ]
-    return f" A frame of one environment takes longer with a memory: {', '.join(costs)} (the paper's: +6.8 % a sample)."
+    return (
+        f" Sampled in {usual} steps, a frame of one environment takes longer with a memory: {', '.join(costs)} (the "
+        "paper's: +6.8 % a sample)."
+    )
 
 
 def update_table(result: Result | None) -> str:

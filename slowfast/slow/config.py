@@ -23,7 +23,8 @@ class MaskedDiffusionConfig:
     have a shift of their own, the scheduler's: what an action does is decided where there is nothing but noise, so
     training has much to learn there, while the few steps of a sample are better spread evenly. ``recalled``: frames at
     the start of a prefix that a memory may recall from long ago (with null actions); 0: the network was not trained
-    for it.
+    for it. ``keep_prefix``: only the first sampling step runs the whole window; later ones run the new frames alone, and
+    layers along time see the prefix as the first left it: less work, nearly the same samples. Needs ``own`` timesteps.
     """
 
     window: int = 8
@@ -34,6 +35,7 @@ class MaskedDiffusionConfig:
     dropout: float = 0.0
     training_shift: float = 1.0
     recalled: int = 0
+    keep_prefix: bool = False
 
     def __post_init__(self) -> None:
         if self.training_shift <= 0:
@@ -44,6 +46,8 @@ class MaskedDiffusionConfig:
             raise ValueError(f"recalled frames leave room for one shown and one new, got {self.recalled}")
         if self.prefix_timestep not in ("shared", "own"):
             raise ValueError(f"prefix_timestep {self.prefix_timestep!r} is not 'shared' or 'own'")
+        if self.keep_prefix and self.prefix_timestep == "shared":
+            raise ValueError("keep_prefix needs prefix_timestep='own': a shared timestep changes the prefix every step")
         if self.context_noise and self.prefix_timestep == "shared":
             raise ValueError("context_noise needs prefix_timestep='own': a shared timestep cannot say how noisy it is")
 
@@ -103,12 +107,14 @@ class SamplingConfig:
 
     ``steps``: sampling steps. ``shift``: spacing of those of flow matching, in sigma -> shift * sigma / (1 + (shift -
     1) * sigma); below 1 the later steps lie where there is little noise. ``context_noise``: noise level, in [0, 1),
-    that shown frames are given and said to have: what they get wrong weighs less.
+    that shown frames are given and said to have: what they get wrong weighs less. ``keep_prefix``: whether later steps
+    run the new frames alone.
     """
 
     steps: int | None = None
     shift: float | None = None
     context_noise: float | None = None
+    keep_prefix: bool | None = None
 
     def __post_init__(self) -> None:
         if self.steps is not None and self.steps < 1:

@@ -16,9 +16,9 @@ from diffusers.models.resnet import ResnetBlock2D, TemporalConvLayer
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from diffusers.models.transformers.transformer_temporal import TransformerTemporalModel
 from torch import nn
-from torch.nn import functional
 
 from slowfast.slow.attention import attend, query_key_value
+from slowfast.slow.prefix import convolve, group_norm, with_prefix
 
 
 class ResidualBlock(ResnetBlock2D):
@@ -47,10 +47,10 @@ class TemporalConv(TemporalConvLayer):
         tokens = as_tokens(hidden_states, num_frames)  # [B, F, h * w, C]
         hidden = as_images(tokens)
         for norm, *between, conv in (self.conv1, self.conv2, self.conv3, self.conv4):
-            hidden = norm(hidden)
+            hidden = group_norm(norm, hidden)
             for part in between:
                 hidden = part(hidden)
-            hidden = functional.conv2d(hidden, conv.weight.squeeze(-1), conv.bias, padding=(1, 0))
+            hidden = convolve(conv, hidden)
         return as_frames(tokens + hidden.permute(0, 2, 3, 1), hidden_states.shape)
 
 
@@ -61,7 +61,7 @@ class TemporalTransformer(TransformerTemporalModel):
         self, hidden_states: torch.Tensor, num_frames: int = 1, return_dict: bool = False, **unused: Any
     ) -> tuple[torch.Tensor]:
         straight = as_tokens(hidden_states, num_frames)
-        tokens = self.proj_in(self.norm(as_images(straight)).permute(0, 2, 3, 1))
+        tokens = self.proj_in(group_norm(self.norm, as_images(straight)).permute(0, 2, 3, 1))
         for block in self.transformer_blocks:
             tokens = along_time(block, tokens)
         return (as_frames(straight + self.proj_out(tokens), hidden_states.shape),)
@@ -86,11 +86,11 @@ def along_time(block: BasicTransformerBlock, tokens: torch.Tensor) -> torch.Tens
     """The block on tokens ``[B, F, n, C]``; both of its attentions look at the same position in all frames."""
     for norm, attention in ((block.norm1, block.attn1), (block.norm2, block.attn2)):
         normed = norm(tokens)
-        heads = [
+        query, key, value = (
             part.unflatten(-1, (attention.heads, -1)).permute(0, 2, 3, 1, 4)  # [B, n, heads, F, d]
             for part in query_key_value(attention, normed)
-        ]
-        seen = attend(*heads).permute(0, 3, 1, 2, 4).flatten(-2)
+        )
+        seen = attend(query, with_prefix(key, 3), with_prefix(value, 3)).permute(0, 3, 1, 2, 4).flatten(-2)
         tokens = attention.to_out[1](attention.to_out[0](seen)) + tokens
     return block.ff(block.norm3(tokens)) + tokens
 

@@ -20,8 +20,9 @@ from slowfast.conditioning.encoder import ActionEncoder
 from slowfast.model_folder import save_model
 from slowfast.slow.config import MaskedDiffusionConfig, SamplingConfig
 from slowfast.slow.noise import CLEAN, NoiseProcess
+from slowfast.slow.prefix import KeptPrefix
 from slowfast.slow.unet import MaskedUNet3D
-from slowfast.slow.windows import ActionTensors, Guess, Windows
+from slowfast.slow.windows import ActionTensors, Guess, Windows, select_actions
 
 
 class MaskedVideoDiffusion(nn.Module):
@@ -62,8 +63,13 @@ class MaskedVideoDiffusion(nn.Module):
         """All action components missing."""
         return self.actions.null(batch, frames, self.device)
 
-    def predict(self, sample: torch.Tensor, level: torch.Tensor, actions: ActionTensors) -> torch.Tensor:
-        """The network's prediction ``[B, F, C, h, w]`` for frames at noise levels ``[B, F]`` (-1: clean)."""
+    def predict(
+        self, sample: torch.Tensor, level: torch.Tensor, actions: ActionTensors, kept: KeptPrefix | None = None
+    ) -> torch.Tensor:
+        """The network's prediction ``[B, F, C, h, w]`` for frames at noise levels ``[B, F]`` (-1: clean).
+
+        ``kept``: see :class:`~slowfast.slow.prefix.KeptPrefix`; once it is full, of the new frames alone.
+        """
         dtype = self.unet.conv_in.weight.dtype
         conditions = self.actions(actions)
         output = self.unet(
@@ -72,6 +78,7 @@ class MaskedVideoDiffusion(nn.Module):
             conditions.text,
             conditions.frame,
             return_dict=False,
+            kept=kept,
         )[0]
         return rearrange(output, "b c f h w -> b f c h w").to(sample.dtype)
 
@@ -137,11 +144,16 @@ class MaskedVideoDiffusion(nn.Module):
             begins = self.noise.level_of(trust)
             mixed = self.noise.mix(guess.latents.to(context), drawn[:, prefix:], begins)
             sample = torch.where((trust > 0)[..., None, None, None], mixed, sample)
+        kept = KeptPrefix(prefix) if self.config.keep_prefix and prefix else None
+        new_actions = select_actions(actions, (slice(None), slice(prefix, None)))
         for number, timestep in enumerate(timesteps):
             level[:, prefix:] = timestep if begins is None else begins.clamp(max=timestep)
             shown = level if self.config.prefix_timestep == "own" else level[:, -1:].expand_as(level)
             scaled = self._scaled(sample, timestep)
-            prediction = self._guided(torch.cat([clean, scaled], 1), shown, actions, guidance)[:, prefix:]
+            if kept is not None and kept.full:
+                prediction = self._guided(scaled, shown[:, prefix:], new_actions, guidance, kept)
+            else:
+                prediction = self._guided(torch.cat([clean, scaled], 1), shown, actions, guidance, kept)[:, prefix:]
             if begins is None:
                 sample = self.noise.step(prediction, timestep, sample)
             else:
@@ -151,8 +163,8 @@ class MaskedVideoDiffusion(nn.Module):
 
     def set_sampling(self, sampling: SamplingConfig) -> None:
         """Samples so from now on, also when it is saved and loaded. Raises ValueError for a shift without flow
-        matching."""
-        said = {name: getattr(sampling, name) for name in ("steps", "context_noise")}
+        matching, and for a context's noise or a kept prefix without timesteps of its own."""
+        said = {name: getattr(sampling, name) for name in ("steps", "context_noise", "keep_prefix")}
         self.config = replace(self.config, **{name: value for name, value in said.items() if value is not None})
         if sampling.shift is not None:
             self.noise.set_shift(sampling.shift)
@@ -166,14 +178,19 @@ class MaskedVideoDiffusion(nn.Module):
         return scale(sample, timestep) if scale else sample
 
     def _guided(
-        self, sample: torch.Tensor, level: torch.Tensor, actions: ActionTensors, guidance: float
+        self,
+        sample: torch.Tensor,
+        level: torch.Tensor,
+        actions: ActionTensors,
+        guidance: float,
+        kept: KeptPrefix | None = None,
     ) -> torch.Tensor:
         if guidance == 1.0:
-            return self.predict(sample, level, actions)
+            return self.predict(sample, level, actions, kept)
         null = self.null_actions(*level.shape)
         both = {name: torch.stack([actions[name], null[name]], 1).flatten(0, 1) for name in actions}
         doubled, levels = sample.repeat_interleave(2, 0), level.repeat_interleave(2, 0)
-        conditional, free = rearrange(self.predict(doubled, levels, both), "(b g) ... -> g b ...", g=2)
+        conditional, free = rearrange(self.predict(doubled, levels, both, kept), "(b g) ... -> g b ...", g=2)
         return free + guidance * (conditional - free)
 
     def _draw(

@@ -19,6 +19,7 @@ from torch import nn
 
 from slowfast.slow.attention import ShortAttention
 from slowfast.slow.layers import adopt
+from slowfast.slow.prefix import KeptPrefix, keeping
 
 MEMORY_LAYERS = ("temporal_attention", "attention", "attention_and_convolutions")
 PROJECTIONS = ("to_q", "to_k", "to_v", "to_out.0")
@@ -60,11 +61,13 @@ class MaskedUNet3D(UNet3DConditionModel):
         encoder_hidden_states: torch.Tensor,
         frame_embedding: torch.Tensor | None = None,
         return_dict: bool = True,
+        kept: KeptPrefix | None = None,
     ) -> UNet3DConditionOutput | tuple[torch.Tensor]:
         """Predicts noise, velocity or flow, whatever the scheduler asks for, for all frames.
 
         ``sample`` ``[B, C, F, h, w]``; ``timestep`` ``[]``, ``[B]`` or ``[B, F]``, in the scheduler's units;
         ``encoder_hidden_states`` ``[B, L, D]`` or ``[B, F, L, D]``; ``frame_embedding`` ``[B, F, time_embed_dim]``.
+        ``kept``: takes what layers along time see of the window's prefix; once it is full, F are the new frames alone.
         """
         batch, _, frames, _, _ = sample.shape
         if timestep.ndim < 2:
@@ -77,8 +80,14 @@ class MaskedUNet3D(UNet3DConditionModel):
             encoder_hidden_states = encoder_hidden_states[:, None].expand(-1, frames, -1, -1)
         text = rearrange(encoder_hidden_states, "b f l d -> (b f) l d").to(self.conv_in.weight.dtype)
 
-        frames_in = rearrange(sample, "b c f h w -> (b f) c h w")
-        hidden = self.conv_in(frames_in.contiguous(memory_format=torch.channels_last))
+        with keeping(kept):
+            hidden = self._blocks(rearrange(sample, "b c f h w -> (b f) c h w"), frames, embedding, text)
+        output = rearrange(self.conv_out(hidden), "(b f) c h w -> b c f h w", f=frames)
+        return UNet3DConditionOutput(sample=output) if return_dict else (output,)
+
+    def _blocks(self, images: torch.Tensor, frames: int, embedding: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+        """The network between its input ``[B * F, C, h, w]`` and its last convolution."""
+        hidden = self.conv_in(images.contiguous(memory_format=torch.channels_last))
         hidden = self.transformer_in(hidden, num_frames=frames, return_dict=False)[0]
         skips: tuple[torch.Tensor, ...] = (hidden,)
         for block in self.down_blocks:
@@ -86,7 +95,7 @@ class MaskedUNet3D(UNet3DConditionModel):
             skips += new
         if self.mid_block is not None:
             hidden = self.mid_block(hidden, embedding, encoder_hidden_states=text, num_frames=frames)
-        uneven = any(side % 2**self.num_upsamplers for side in sample.shape[-2:])
+        uneven = any(side % 2**self.num_upsamplers for side in images.shape[-2:])
         for block in self.up_blocks:
             own, skips = skips[-len(block.resnets) :], skips[: -len(block.resnets)]
             size = skips[-1].shape[2:] if uneven and skips else None
@@ -100,8 +109,7 @@ class MaskedUNet3D(UNet3DConditionModel):
             )
         if self.conv_norm_out is not None:
             hidden = self.conv_act(self.conv_norm_out(hidden))
-        output = rearrange(self.conv_out(hidden), "(b f) c h w -> b c f h w", f=frames)
-        return UNet3DConditionOutput(sample=output) if return_dict else (output,)
+        return hidden
 
     @property
     def time_embed_dim(self) -> int:

@@ -14,6 +14,7 @@ from toy_world import ROOMS, SIZE, build, clip, close
 from slowfast import WorldModel
 from slowfast.fast import memory_rule
 from slowfast.slow.compiled import compile_network
+from slowfast.slow.config import SamplingConfig
 
 
 def taught(world: WorldModel, episodes: int = 1) -> Any:
@@ -83,9 +84,12 @@ def test_the_memorys_rule_is_the_worlds_own_unless_named(world: WorldModel) -> N
     assert world.new_memory(rule=rule).rule == rule
 
 
-def test_compiled_code_sees_memories_come_and_go(tmp_path: Path) -> None:
+@pytest.mark.parametrize("keep_prefix", [False, True])
+def test_compiled_code_sees_memories_come_and_go(tmp_path: Path, keep_prefix: bool) -> None:
     build(widths=(8,)).save_pretrained(folder := tmp_path / "smallest")
     eager, compiled = WorldModel.from_pretrained(folder), WorldModel.from_pretrained(folder, compile=True)
+    for each in (eager, compiled):
+        each.slow.set_sampling(SamplingConfig(keep_prefix=keep_prefix))
     compile_network(compiled.slow.unet, backend="eager")  # traced and guarded as ever, but no minutes of generating C++
     frames, actions, rule = clip(3), [0, 1, 2], memory_rule("ancestor", rank=2, layers="temporal_attention")
 
