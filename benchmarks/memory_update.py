@@ -2,27 +2,30 @@
 
     python benchmarks/memory_update.py
 
-One gradient step on one window an episode, and one forward of the network that reads the memories,
-each beside the same with PEFT's adapters and beside the network alone. Prints a table and writes
-``benchmarks/results/memory_update.json``. In PEFT a convolution's adapter is a 3x3 kernel, ours a 1x1 path.
+One gradient step on one window an episode, and one forward of the network that reads the memories, each beside the same
+with PEFT's adapters and beside the network alone: time, and what is allocated at the peak beyond what lay there before.
+A single memory is read from a copy of the weights that it is merged into, once after each update; that time stands
+apart. Prints a table and writes ``benchmarks/results/memory_update.json``. In PEFT a convolution's adapter is a 3x3
+kernel, ours a 1x1 path.
 """
 
 from __future__ import annotations
 
 import copy
-import json
-import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from itertools import accumulate
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import tyro
 from peft import LoraConfig, get_peft_model
+from report import RESULTS, machine, write_json
+from tables import update_table
+from torch.profiler import ProfilerActivity, profile
 
 from slowfast.actions import ActionSpec, Discrete
 from slowfast.fast import EpisodicMemory, memory_rule
@@ -38,7 +41,7 @@ class Settings:
     one thread, ``cpu`` counts the time of this process alone, which other work on the machine disturbs least;
     ``precision``: bf16 autocast pays on processors with bf16 arithmetic only."""
 
-    episodes: tuple[int, ...] = (1, 4, 16)
+    episodes: tuple[int, ...] = (1, 4, 16, 64)
     layers: tuple[str, ...] = ("temporal_attention", "attention", "attention_and_convolutions")
     rank: int = 16
     widths: tuple[int, ...] = (64, 128)
@@ -49,7 +52,8 @@ class Settings:
     threads: int = 2
     clock: Literal["wall", "cpu"] = "wall"
     precision: Literal["float32", "bf16"] = "float32"
-    out: Path = Path(__file__).parent / "results" / "memory_update.json"
+    device: str = "cpu"
+    out: Path = RESULTS / "memory_update.json"
 
 
 Row = dict[str, str | int | float]
@@ -62,70 +66,63 @@ def main(settings: Settings) -> None:
     network = UNetConfig(widths=settings.widths, norm_groups=16)
     window = settings.context + settings.chunk
     slow = create(spec, settings.latents[0], network, SchedulerConfig(), MaskedDiffusionConfig(window)).eval()
-    rows = []
-    size = parameter_count(slow.unet) / 1e6
-    print(f"{size:.1f}M parameters, rank {settings.rank}, {settings.threads} threads")
-    print(f"milliseconds of {settings.clock} time")
-    print(f"{'':32}{'one update step':^25}{'one forward, reading':^25}{'no memory':>15}")
-    print(f"{'layers':28}{'E':>4}" + f"{'stacked':>10}{'PEFT':>8}{'ratio':>7}" * 2 + f"{'':>8}{'cost':>7}")
-    for layers in settings.layers:
-        for episodes in settings.episodes:
-            row = measure(slow, settings, layers, episodes)
-            rows.append(row)
-            print(
-                f"{layers:28}{episodes:4}{row['update_stacked_ms']:10.0f}{row['update_peft_ms']:8.0f}"
-                f"{row['update_ratio']:7.2f}{row['forward_stacked_ms']:10.0f}{row['forward_peft_ms']:8.0f}"
-                f"{row['forward_ratio']:7.2f}{row['forward_alone_ms']:8.0f}{row['forward_overhead']:7.1%}"
-            )
-    machine = {"cpu": platform.processor() or platform.machine(), "cores": os.cpu_count(), "torch": torch.__version__}
-    result = {
+    slow.to(settings.device)
+    result: dict[str, Any] = {
         "settings": {key: value for key, value in asdict(settings).items() if key != "out"},
         "parameters": parameter_count(slow.unet),
-        "machine": machine,
-        "rows": rows,
+        "machine": machine(settings.threads),
+        "rows": [],
     }
-    settings.out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = settings.out.with_suffix(".tmp")
-    temporary.write_text(json.dumps(result, indent=2) + "\n")
-    os.replace(temporary, settings.out)
+    for layers in settings.layers:
+        for episodes in settings.episodes:
+            result["rows"].append(measure(slow, settings, layers, episodes))
+            print(result["rows"][-1], flush=True)
+            write_json(settings.out, result)
+    print(update_table(result))
 
 
 def measure(slow: MaskedVideoDiffusion, settings: Settings, layers: str, episodes: int) -> Row:
     window = settings.context + settings.chunk
-    latents = torch.randn(episodes, window + 1, *settings.latents)
+    latents = torch.randn(episodes, window + 1, *settings.latents, device=settings.device)
     actions = slow.null_actions(episodes, window + 1)
     rule = memory_rule("paper", rank=settings.rank, layers=layers)
     memory = EpisodicMemory(slow, rule, episodes, 0, settings.context, settings.chunk, base_hash="benchmark")
     memory.append(latents[:, : settings.chunk + 1], _frames(actions, 0, settings.chunk + 1))
     loop = PeftLoop(slow, memory, episodes)
-    level = torch.full((episodes, window), 500.0)
+    level = torch.full((episodes, window), 500.0, device=settings.device)
     read_actions = _frames(actions, 0, window)
 
     def stacked_update() -> None:
         memory.append(latents[:, -settings.chunk :], _frames(actions, window + 1 - settings.chunk, window + 1))
 
+    @torch.no_grad()
+    def attaching() -> None:
+        with memory.attached():
+            pass
+
+    @torch.no_grad()
     def stacked_forward() -> None:
-        with torch.no_grad(), memory.attached():
+        with memory.attached():
             slow.predict(latents[:, :window], level, read_actions)
 
+    @torch.no_grad()
     def forward_alone() -> None:
-        with torch.no_grad():
-            slow.predict(latents[:, :window], level, read_actions)
+        slow.predict(latents[:, :window], level, read_actions)
 
-    timed = timings(
-        {
-            "update_stacked": stacked_update,
-            "update_peft": lambda: loop.update(latents[:, :window]),
-            "forward_stacked": stacked_forward,
-            "forward_peft": lambda: loop.forward(latents[:, :window], level, read_actions),
-            "forward_alone": forward_alone,
-        },
-        settings.repeats,
-        time.perf_counter if settings.clock == "wall" else time.process_time,
-        settings.precision == "bf16",
-    )
+    calls = {
+        "update_stacked": stacked_update,
+        "update_peft": lambda: loop.update(latents[:, :window]),
+        "attach": attaching,  # the first reading after an update: a single memory is merged here
+        "forward_stacked": stacked_forward,
+        "forward_peft": lambda: loop.forward(latents[:, :window], level, read_actions),
+        "forward_alone": forward_alone,
+    }
+    with torch.autocast(slow.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
+        timed = timings(calls, settings)
+        peaks = {name: peak_bytes(call, slow.device) for name, call in calls.items() if name != "attach"}
     row: Row = {"layers": layers, "episodes": episodes, "numbers_an_episode": memory.layout.width}
     row |= {f"{name}_ms": round(1000 * seconds, 2) for name, seconds in timed.items()}
+    row |= {f"{name}_mib": round(peak / 2**20, 1) for name, peak in peaks.items()}
     row["update_ratio"] = round(timed["update_peft"] / timed["update_stacked"], 3)
     row["forward_ratio"] = round(timed["forward_peft"] / timed["forward_stacked"], 3)
     row["forward_overhead"] = round(timed["forward_stacked"] / timed["forward_alone"] - 1, 4)
@@ -166,19 +163,35 @@ class PeftLoop:
             self.slow.predict(latents[own], level[own], {name: tensor[own] for name, tensor in actions.items()})
 
 
-def timings(
-    calls: dict[str, Callable[[], None]], repeats: int, clock: Callable[[], float], bf16: bool
-) -> dict[str, float]:
+def timings(calls: dict[str, Callable[[], None]], settings: Settings) -> dict[str, float]:
     """Median seconds of each call, after one that does not count; in turns, so that other work disturbs all."""
+    clock = time.perf_counter if settings.clock == "wall" else time.process_time
+    wait = torch.cuda.synchronize if settings.device.startswith("cuda") else lambda: None
     seconds: dict[str, list[float]] = {name: [] for name in calls}
-    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-        for turn in range(repeats + 1):
-            for name, call in calls.items():
-                start = clock()
-                call()
-                if turn:
-                    seconds[name].append(clock() - start)
+    for turn in range(settings.repeats + 1):
+        for name, call in calls.items():
+            wait()
+            start = clock()
+            call()
+            wait()
+            if turn:
+                seconds[name].append(clock() - start)
     return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def peak_bytes(call: Callable[[], None], device: torch.device) -> int:
+    """The most that ``call`` has allocated at once, beyond what there was before it."""
+    if device.type == "cuda":
+        before = torch.cuda.memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        call()
+        torch.cuda.synchronize()
+        return torch.cuda.max_memory_allocated() - before
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
+        call()
+    results = profiled.profiler.kineto_results  # type: ignore[union-attr]  # there is one while it profiles
+    changes = sorted((e.start_ns(), e.nbytes()) for e in results.events() if e.name() == "[memory]")
+    return max(accumulate((change for _, change in changes), initial=0))
 
 
 def _frames(actions: ActionTensors, start: int, stop: int) -> ActionTensors:

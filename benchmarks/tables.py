@@ -204,16 +204,25 @@ def update_table(result: Result | None) -> str:
             f"{row['update_stacked_ms']:.0f}",
             f"{row['update_peft_ms']:.0f}",
             f"{row['update_ratio']:.2f}",
+            f"{row['update_stacked_mib']:.0f}",
+            f"{row['update_peft_mib']:.0f}",
+            _number(row["forward_overhead"], "+.0%"),
+            _number(row["forward_peft_ms"] / row["forward_alone_ms"] - 1, "+.0%"),
         ]
         for row in result["rows"]
     ]
-    table = markdown_table(["adapted layers", "episodes", "stacked, ms", "loop over PEFT, ms", "ratio"], rows)
+    header = ["adapted layers", "episodes", "update stacked, ms", "loop over PEFT, ms", "ratio"]
+    header += ["stacked, MiB", "loop, MiB", "reading stacked", "reading by the loop"]
+    table = markdown_table(header, rows)
+    merged = [row for row in result["rows"] if row["episodes"] == 1]
+    merging = f" Merging one memory: {max(row['attach_ms'] for row in merged):.0f} ms an update." if merged else ""
     settings = result["settings"]
     clock = "processor time" if settings.get("clock") == "cpu" else "elapsed time"
     return (
         f"{table}\n\nOne gradient step on a window an episode, {_millions(result['parameters'])} parameters, rank "
-        f"{settings['rank']}, {settings['precision']}, {settings['threads']} threads, {clock}, torch "
-        f"{result['machine']['torch']}."
+        f"{settings['rank']}, {settings['precision']}, {settings['device']}, {settings['threads']} threads, {clock}, "
+        f"torch {result['machine']['torch']}. *MiB*: what is allocated at the peak of an update. *Reading*: how much "
+        f"longer one call of the network takes than without memories; one memory is merged into the weights.{merging}"
     )
 
 

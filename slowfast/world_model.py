@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from einops import rearrange
 
 from slowfast.actions import ActionSpec, Columns
 from slowfast.codecs import Codec, load_codec
@@ -23,13 +22,13 @@ from slowfast.fast.generators import episode_generator
 from slowfast.fast.reading import generate
 from slowfast.fast.start import FILE as MEMORY_START
 from slowfast.fast.start import MemoryStart
-from slowfast.frames import fitted
 from slowfast.heads.instruction import InstructionHead
 from slowfast.heads.inverse_dynamics import InverseDynamics, read_video
 from slowfast.heads.odometry import Odometry
 from slowfast.heads.outcome import OutcomeHead
 from slowfast.heads.registry import load_heads, save_heads
 from slowfast.model_folder import weights_hash
+from slowfast.pixels import from_latents, to_latents
 from slowfast.slow import load_slow_learner
 from slowfast.slow.compiled import compile_network
 from slowfast.slow.windows import ActionTensors, concat_actions, select_actions
@@ -164,23 +163,12 @@ class WorldModel:
         Pictures of another size are brought to the world's own as its clips were (``fit`` in ``world.json``). Raises
         ValueError for them where the world does not say how.
         """
-        expected, fit = (*self.config.frame_size, 3), self.config.fit
-        pictures = frames.dtype == np.uint8 and frames.ndim == 5 and frames.shape[-1] == 3 and frames.size > 0
-        if fit and pictures and frames.shape[2:] != expected:
-            flat = [fitted(frame, self.config.frame_size, fit) for frame in frames.reshape(-1, *frames.shape[2:])]
-            frames = np.stack(flat).reshape(*frames.shape[:2], *expected)
-        if frames.dtype != np.uint8 or frames.ndim != 5 or frames.shape[2:] != expected:
-            raise ValueError(
-                f"frames have to be uint8 [B, T, {', '.join(map(str, expected))}], got {frames.dtype} {frames.shape}"
-            )
-        tensor = torch.from_numpy(np.ascontiguousarray(frames)).to(self.device)
-        return self.codec.encode(rearrange(tensor, "b t h w c -> b t c h w").float() / 127.5 - 1).float()
+        return to_latents(self.codec, self.config, frames, self.device)
 
     @torch.no_grad()
     def decode(self, latents: torch.Tensor) -> np.ndarray:
         """Latents ``[B, T, C, h, w]`` to ``uint8 [B, T, H, W, 3]``."""
-        frames = rearrange(self.codec.decode(latents), "b t c h w -> b t h w c")
-        return ((frames.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
+        return from_latents(self.codec, latents)
 
     def action_tensors(self, columns: Columns) -> ActionTensors:
         """Columns ``[B, T]`` as tensors on the world's device."""

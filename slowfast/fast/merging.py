@@ -17,6 +17,7 @@ class MergedWeights:
 
     def __init__(self, network: nn.Module, layout: AdapterLayout) -> None:
         self.network, self.layout = network, layout
+        self._modules = [network.get_submodule(layer.name) for layer in layout.layers]
         self._row: torch.Tensor | None = None
         self._of: list[tuple[nn.Parameter, int]] = []
         self._weights: list[nn.Parameter] = []
@@ -25,19 +26,18 @@ class MergedWeights:
     def attached(self, row: torch.Tensor) -> Iterator[None]:
         """Within the context the network has the memory ``row`` ``[P]`` in its weights; afterwards its own again, the
         very same tensors. Raises RuntimeError when a memory is attached already."""
-        modules = [self.network.get_submodule(layer.name) for layer in self.layout.layers]
         with alone(self.network):
-            self._merge(modules, row)
+            self._merge(row)
             try:
-                for module, weight in zip(modules, self._weights, strict=True):
+                for module, weight in zip(self._modules, self._weights, strict=True):
                     module._parameters["weight"] = weight
                 yield
             finally:
-                for module, (weight, _) in zip(modules, self._of, strict=True):
+                for module, (weight, _) in zip(self._modules, self._of, strict=True):
                     module._parameters["weight"] = weight
 
-    def _merge(self, modules: list[nn.Module], row: torch.Tensor) -> None:
-        weights = [cast(nn.Parameter, module.weight) for module in modules]
+    def _merge(self, row: torch.Tensor) -> None:
+        weights = [cast(nn.Parameter, module._parameters["weight"]) for module in self._modules]
         own = [(weight, weight._version) for weight in weights]
         same = len(own) == len(self._of) and all(
             one is other and version == before for (one, version), (other, before) in zip(own, self._of, strict=True)

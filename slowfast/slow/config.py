@@ -23,7 +23,7 @@ class MaskedDiffusionConfig:
     have a shift of their own, the scheduler's: what an action does is decided where there is nothing but noise, so
     training has much to learn there, while the few steps of a sample are better spread evenly. ``recalled``: frames at
     the start of a prefix that a memory may recall from long ago (with null actions); 0: the network was not trained
-    for it. ``keep_prefix``: only the first sampling step runs the whole window; later ones run the new frames alone, and
+    for it. ``keep_prefix``: the first sampling step runs the whole window, later ones run the new frames alone, and
     layers along time see the prefix as the first left it: less work, nearly the same samples. Needs ``own`` timesteps.
     """
 

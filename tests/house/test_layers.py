@@ -28,6 +28,7 @@ LAYERS = {
     "fast": 1,
     "slow": 1,
     "world_folder": 2,
+    "pixels": 2,
     "world_model": 2,
     "dream": 2,
     "dream_state": 2,

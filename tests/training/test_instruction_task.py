@@ -19,9 +19,8 @@ from slowfast.slow.build import SchedulerConfig, UNetConfig
 from slowfast.slow.masked_diffusion import MaskedDiffusionConfig
 from slowfast.training.config import TrainConfig
 from slowfast.training.instruction_config import InstructionGate, InstructionTaskConfig
-from slowfast.training.instruction_figures import cross_fitted, platt, words_auc
 from slowfast.training.instruction_task import InstructionTask
-from slowfast.training.instructions import EpisodeInstructions, PairSampler
+from slowfast.training.instructions import EpisodeInstructions
 from slowfast.training.latents import latents_of
 from slowfast.training.log import read_metrics
 from slowfast.training.slow_world import new_world, world_config
@@ -210,66 +209,6 @@ def test_only_what_is_known_is_learned_from(tmp_path: Path) -> None:
     ends = EpisodeInstructions.of(part, InstructionTaskConfig(success="termination"))
     assert ends.done[0].tolist() == [False] * 5 + [True]
     assert not EpisodeInstructions.of(part, InstructionTaskConfig(least_reward=2.0)).done[0].any()
-
-
-def instructions() -> EpisodeInstructions:
-    """Of five episodes of 4, 6, 3, 3 and 3 frames: "a" is done twice, "b" and "c" once, "d" never."""
-    frames = [np.arange(count) for count in (4, 6, 3, 3, 3)]
-    done = [frames[0] == 3, frames[1] >= 4, frames[2] == 2, frames[3] == 1, frames[4] < 0]
-    not_yet = [np.cumsum(own) == 0 for own in done]
-    return EpisodeInstructions(("a", "b", "c", "d"), np.array([0, 0, 1, 2, 3]), done, not_yet)
-
-
-def test_pairs_are_done_not_yet_done_or_done_and_spoken_of_otherwise() -> None:
-    given = instructions()
-    pairs = PairSampler(given, 0.4, 20_000, seed=3).pairs(7)
-    own, kinds = given.said[pairs.episodes] == pairs.texts, []
-    for episode, frame, same, done in zip(pairs.episodes, pairs.frames, own, pairs.done, strict=True):
-        shown, early = given.done[episode][frame], given.not_yet[episode][frame]
-        assert (done, early) in ([(True, False), (False, True)] if same else [(False, False)])
-        assert shown != early
-        kinds.append(0 if done else 1 if same else 2)
-    kinds = np.array(kinds)
-    assert np.bincount(kinds) / len(kinds) == pytest.approx([0.3, 0.3, 0.4], abs=0.02)
-    for kind in range(3):  # so that the words alone say nothing
-        assert np.bincount(pairs.texts[kinds == kind], minlength=4) / (kinds == kind).sum() == pytest.approx(
-            [1 / 3, 1 / 3, 1 / 3, 0], abs=0.03
-        )
-
-
-def test_batches_are_decided_by_seed_and_step_alone() -> None:
-    one, other = (PairSampler(instructions(), 0.4, 16, seed=3) for _ in range(2))
-    other.pairs(0)
-    assert all(np.array_equal(*pair) for pair in zip(one.pairs(4), other.pairs(4), strict=True))
-    assert not np.array_equal(one.pairs(4).frames, one.pairs(5).frames)
-    assert np.array_equal(one.draw(4)[1], one.pairs(4).episodes)
-
-
-def test_a_single_instruction_is_never_swapped() -> None:
-    given = instructions()
-    alone = EpisodeInstructions(("a",), np.array([0, 0]), given.done[:2], given.not_yet[:2])
-    pairs = PairSampler(alone, 0.4, 200, seed=0).pairs(0)
-    assert set(pairs.texts) == {0}
-    assert 0.35 < pairs.done.mean() < 0.65
-
-
-def test_chances_are_made_true() -> None:
-    generator = torch.Generator().manual_seed(0)
-    odds = 2 * torch.randn(20_000, generator=generator) - 3
-    done = torch.rand(20_000, generator=generator) < odds.sigmoid()
-    slope, offset = platt(odds * 40 + 100, done)
-    assert (slope, offset) == pytest.approx((1 / 40, -100 / 40), rel=0.1)
-    folds = torch.arange(20_000) % 2
-    assert float((cross_fitted(odds * 40 + 100, done, folds) - odds).abs().mean()) < 0.15
-    apart = torch.tensor([-1.0, -0.9, 1.0, 1.1])
-    slope, offset = platt(apart, apart > 0)
-    assert 0.5 < float(slope * 1.0 + offset) < 5, "classes that can be parted are not certain"
-    assert platt(apart, torch.zeros(4, dtype=torch.bool)) == (1.0, 0.0)
-
-
-def test_a_tie_is_half_a_rank() -> None:
-    others = torch.tensor([[0.5, 1.0, 2.0, 0.0], [0.0, 0.0, 0.0, 0.0]])
-    assert words_auc(torch.tensor([1.0, -1.0]), others) == pytest.approx((1 + 0.5 + 0 + 1 + 0) / 8)
 
 
 def test_clips_from_which_nothing_can_be_learned_are_refused(pushed: Path, world: Path, tmp_path: Path) -> None:
