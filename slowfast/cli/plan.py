@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from slowfast import config as configs
 from slowfast.cli.progress import Bar
+from slowfast.slow.config import SamplingConfig
 
 if TYPE_CHECKING:
     from slowfast.envs.doom_rooms.env import DoomRoomsEnv
@@ -25,8 +26,8 @@ class PlanHome:
     """Walk away from the first view in unseen real worlds, then come back: plan in a dream, do the first move for real,
     show the dream what came of it, and plan again.
 
-    Writes OUT/plan.json and prints its table: how often each agent came home, beside random moves and beside the same
-    planner in the real simulator, with 95 % bootstrap intervals over worlds. Needs the extra doom.
+    Writes OUT/plan.json after every agent and prints its table: how often each agent came home, beside random moves and
+    beside the same planner in the real simulator, with 95 % bootstrap intervals over worlds. Needs the extra doom.
 
     Example:
         slowfast plan --world doom-rooms --worlds 4 --limit 8 --out out/plan
@@ -54,6 +55,8 @@ class PlanHome:
     """Which worlds: validation to choose by, test to report, held_out for textures that were never trained on."""
     agents: tuple[str, ...] = ("random", "dream, memory off", "dream, memory temp_lora", "simulator")
     """Whom to compare; a dream's memory is off, temp_lora, retrieval or hybrid."""
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    """How dreams are sampled, where not as the world's own."""
     seed: int = 0
     """Of plans, noise, memories and random moves."""
     device: str = "cpu"
@@ -63,6 +66,8 @@ class PlanHome:
         for name, least in {"worlds": 1, "away": 1, "limit": 1, "seed": 0}.items():
             if getattr(self, name) < least:
                 raise ValueError(f"{name} has to be at least {least}, got {getattr(self, name)}")
+        if not self.agents:
+            raise ValueError("agents: name at least one")
         for name in self.agents:
             if name not in AGENTS:
                 raise ValueError(f"agent {name!r} is not known; choose from {', '.join(map(repr, AGENTS))}")
@@ -77,6 +82,7 @@ def run(config: PlanHome) -> int:
     from slowfast.world_model import WorldModel
 
     world = WorldModel.from_pretrained(config.world, config.device)
+    world.slow.set_sampling(config.sampling)
     known = (world.config.environment or {}).get("kwargs", {})
     arguments = {name: value for name, value in known.items() if name != "size"} | split_env_kwargs(config.split)
     configs.save(config, config.out / "config.yaml")
@@ -88,15 +94,15 @@ def run(config: PlanHome) -> int:
             agent = make_agent(name, config, world, real, away)
             with Bar(name, unit="step") as bar:
                 trips[name] = come_home(real, away, agent, config.limit, bar)
-    reference = "dream, memory off" if "dream, memory off" in trips else None
-    result = {
-        "format_version": FORMAT_VERSION,
-        "world": {"name": world.config.name, "base_hash": world.base_hash},
-        "seeds": [outing.home.world for outing in away],
-        "config": {name: value for name, value in asdict(config).items() if name not in ("out", "world")},
-        **summary(trips, reference, config.seed),
-    }
-    write_text(config.out / "plan.json", json.dumps(result, indent=1, default=str) + "\n")
+            reference = "dream, memory off" if "dream, memory off" in trips else None
+            result = {
+                "format_version": FORMAT_VERSION,
+                "world": {"name": world.config.name, "base_hash": world.base_hash},
+                "seeds": [outing.home.world for outing in away],
+                "config": {name: value for name, value in asdict(config).items() if name not in ("out", "world")},
+                **summary(trips, reference, config.seed),
+            }
+            write_text(config.out / "plan.json", json.dumps(result, indent=1, default=str) + "\n")
     print(f"\n{table(result)}\n\n{config.out / 'plan.json'}")
     return 0
 

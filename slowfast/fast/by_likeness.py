@@ -22,9 +22,15 @@ def answer_by_likeness(kept: Kept) -> Look:
         asked = draft[:, [min(slot, request.frames - 1) for slot in range(rule.recalled)]]
         picks, likeness = likest(asked, request.near, kept.latents, kept.usable)
         shown = picked(kept.latents, picks)
-        made = request.from_noise(lambda: request.with_shown(shown), before)
         # Where too little is kept, or nothing like the first of the new frames, the draft stands.
         ready = likeness.isfinite().all(1) & (likeness[:, 0] >= rule.alike)
+        if request.same_draws and not bool(ready.any()):
+            return draft
+        if request.same_draws and request.divisible:
+            part, chosen = request.part(ready), before[ready.to(before.device)]
+            draft[ready] = part.from_noise(lambda: part.with_shown(shown[ready]), chosen)
+            return draft
+        made = request.from_noise(lambda: request.with_shown(shown), before)
         return torch.where(ready[:, None, None, None, None], made, draft)
 
     return look

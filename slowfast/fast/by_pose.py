@@ -70,11 +70,15 @@ def _either(
 
     What the generators have drawn afterwards does not depend on which of the two was needed.
     """
-    same_draws = request.context.shape[1] == shown.shape[1] + request.near.shape[1]
-    if same_draws and bool(ready.all()):
+    if request.same_draws and bool(ready.all()):
         return request.with_shown(shown, trust)
-    if same_draws and not bool(ready.any()):
+    if request.same_draws and not bool(ready.any()):
         return request.plain()
+    if request.same_draws and request.divisible:
+        made = torch.empty_like(request.context[:, :1]).repeat(1, request.frames, 1, 1, 1)
+        made[~ready] = request.part(~ready).plain()
+        made[ready] = request.part(ready).with_shown(shown[ready], None if trust is None else trust[ready])
+        return made
     before = states(request.generators)
     plain = request.plain()
     made = request.from_noise(lambda: request.with_shown(shown, trust), before)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -58,6 +58,22 @@ class Request:
         guess = None if trust is None else _first(shown[:, :1].to(context), trust.to(context), self.frames)
         led = concat_actions([unknown, led])
         return self.slow.generate(prefix, led, self.frames, self.generators, self.steps, guess=guess)
+
+    @property
+    def same_draws(self) -> bool:
+        """Whether answers with and without kept frames draw as much noise."""
+        return self.near.shape[1] + self.memory.rule.recalled == self.context.shape[1]
+
+    @property
+    def divisible(self) -> bool:
+        """Whether entries can be answered apart: each has its generator, and no adapter reads the batch as a whole."""
+        return len(self.generators) == len(self.context) and not self.memory.rule.steps
+
+    def part(self, chosen: torch.Tensor) -> Request:
+        """The request for entries ``chosen`` ``bool [B]`` alone."""
+        generators = [own for own, wanted in zip(self.generators, chosen.tolist(), strict=True) if wanted]
+        actions = select_actions(self.actions, chosen)
+        return replace(self, context=self.context[chosen], actions=actions, generators=generators)
 
     def from_noise(self, answer: Callable[[], torch.Tensor], before: torch.Tensor) -> torch.Tensor:
         """An ``answer`` from the noise that the generators had ``before``."""

@@ -237,6 +237,18 @@ def test_entries_of_a_batch_do_not_touch_each_other(
         assert kept is not None
 
 
+def test_each_entry_of_a_batch_is_answered_once(
+    reader: MaskedVideoDiffusion, odometry: Odometry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = memory_of(reader, odometry, 2)
+    around(reader, memory, 2)
+    led = told(reader, 2, LEFT, LEFT, LEFT, LEFT, LEFT)
+    led["move"][1, CONTEXT:] = FORWARD  # nothing was kept from there
+    shown = shown_frames(monkeypatch, reader)
+    generate(reader, memory, views(2, 1, 2, 3, 0), led, 1, [episode_generator(0, row) for row in range(2)])
+    assert [len(context) for context in shown] == [1, 1]
+
+
 def test_snapshots_and_files_keep_the_place(reader: MaskedVideoDiffusion, odometry: Odometry, tmp_path: Path) -> None:
     memory = memory_of(reader, odometry)
     around(reader, memory)
