@@ -1,10 +1,12 @@
-"""What policies earned in real worlds, as a Markdown table for the documentation."""
+"""What policies and plans were worth in real worlds, as Markdown tables for the documentation."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from report import NOT_MEASURED, markdown_table
+
+from slowfast.evaluation.coming_home.trips import table
 
 ARMS = {
     "luck": "random moves",
@@ -71,3 +73,18 @@ def _notes(result: dict[str, Any]) -> str:
 def _of(interval: dict[str, float], form: str) -> str:
     value, low, high = (f"{interval[name]:{form}}" for name in ("value", "low", "high"))
     return f"{value} [{low}, {high}]"
+
+
+def plan_table(result: dict[str, Any] | None) -> str:
+    """Who came home how often, and how it was planned: ``slowfast plan``'s ``plan.json``."""
+    if result is None:
+        return NOT_MEASURED
+    config = result["config"]
+    settings = ", ".join(f"{name} {value}" for name, value in config["settings"].items())
+    sampling = " Dreams were sampled with `keep_prefix`." if config["sampling"]["keep_prefix"] else ""
+    return (
+        f"{table(result)}\n\n{result['worlds']} worlds of the {config['split']} seeds, {config['away']} steps away, at "
+        f"most {config['limit']} back (who is not home by then counts with {config['limit']}); {config['planner']} "
+        f"({settings}); in brackets 95 % bootstrap intervals over worlds. *Seconds*: planning and walking, of all "
+        f"worlds.{sampling}"
+    )

@@ -15,6 +15,7 @@ import loading
 import tyro
 from format_tables import doctor_table, formats_table, fuzz_table
 from memory_tables import loop_table, trust_table, tuning_table
+from policy_tables import plan_table
 from recall_tables import recall_all, recall_beyond
 from report import RESULTS, filled, read_json, write_text
 from tables import long_table, quality_table, routes_table, step_table, update_table
@@ -34,6 +35,7 @@ PAGES: dict[str, dict[str, tuple[str, Callable[[dict[str, Any] | None], str]]]] 
     "docs/concepts.md": {"routes": ("world_quality.json", routes_table)},
     "docs/data.md": {"loading": ("loading.json", loading.as_table)},
     "docs/doctor.md": {"doctor": ("doctor_faults.json", doctor_table)},
+    "docs/environments.md": {"plan": ("plan.json", plan_table)},
     "docs/memory.md": {
         "recall": ("recall.json", recall_all),
         "tours": ("recall_tours.json", recall_all),
