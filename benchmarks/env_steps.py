@@ -1,8 +1,8 @@
 """How many frames a second ``slowfast/Dream-v0`` steps, and where the time goes.
 
     python benchmarks/env_steps.py --world doom-rooms
-    python benchmarks/env_steps.py --keep-prefix --memories off --batched off --add
-    python benchmarks/env_steps.py --keep-prefix --memories off --batched off --compile --add
+    python benchmarks/env_steps.py --keep-prefix True --memories off --batched off retrieval --add
+    python benchmarks/env_steps.py --keep-prefix True --memories off --batched off --compile --add
 
 One environment and batches of them, memory off and on, one frame a step; one environment also a chunk a step. Prints a
 table and writes ``benchmarks/results/env_steps.json`` after every row; with ``--add`` the rows join those that are
