@@ -26,7 +26,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, result: dict[str, Any]) -> None:
-    write_text(path, json.dumps(result, indent=1) + "\n")
+    write_text(path, json.dumps(result, indent=1, allow_nan=False) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

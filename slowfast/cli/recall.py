@@ -115,7 +115,7 @@ def run(config: Recall) -> int:
         **summary(judged, config.seed),
         "return": dreamed_returns(config, world, rules) if config.return_turns else None,
     }
-    write_text(config.out / "recall.json", json.dumps(result, indent=1) + "\n")
+    write_text(config.out / "recall.json", json.dumps(result, indent=1, allow_nan=False) + "\n")
     save_plots(result, config.out / "recall.png")
     for name, table in tables(result):
         print(f"\n{name}: {result['places'][name]['frames']:.0f} frames in each of {config.worlds} worlds\n\n{table}")

@@ -20,14 +20,15 @@ Progress = Callable[..., None]
 @dataclass(frozen=True)
 class Taught:
     """What teaching took: ``seconds`` for all worlds together; ``updates`` and gradient ``steps`` a world; ``pending``:
-    frames at the end that were not learned; mean losses at the first and last step of the first and last update."""
+    frames at the end that were not learned; mean losses at the first and last step of the first and last update, None
+    where there was none."""
 
     seconds: float
     updates: int
     steps: int
     pending: int
-    first_update: tuple[float, float]
-    last_update: tuple[float, float]
+    first_update: tuple[float, float] | None
+    last_update: tuple[float, float] | None
 
 
 def teach(
@@ -54,14 +55,13 @@ def teach(
         steps = (steps if forget else 0) + int(memory.steps.max())
         if progress:
             progress(stop, count, **({"loss": losses[-1][1]} if losses else {}))
-    never = (float("nan"), float("nan"))
     return Taught(
         seconds=time.perf_counter() - began,
         updates=updates,
         steps=steps,
         pending=int(memory.frames_pending.max()),
-        first_update=losses[0] if losses else never,
-        last_update=losses[-1] if losses else never,
+        first_update=losses[0] if losses else None,
+        last_update=losses[-1] if losses else None,
     )
 
 
