@@ -26,8 +26,9 @@ class PlanHome:
     """Walk away from the first view in unseen real worlds, then come back: plan in a dream, do the first move for real,
     show the dream what came of it, and plan again.
 
-    Writes OUT/plan.json after every agent and prints its table: how often each agent came home, beside random moves and
-    beside the same planner in the real simulator, with 95 % bootstrap intervals over worlds. Needs the extra doom.
+    Writes OUT/plan.json and prints its table: how often each agent came home, beside random moves and beside the same
+    planner in the real simulator, with 95 % bootstrap intervals over worlds. The same command goes on with the next
+    agent where it was interrupted (OUT/trips). Needs the extra doom.
 
     Example:
         slowfast plan --world doom-rooms --worlds 4 --limit 8 --out out/plan
@@ -75,6 +76,7 @@ class PlanHome:
 
 def run(config: PlanHome) -> int:
     from slowfast.envs.doom_rooms.splits import split_env_kwargs, world_seeds
+    from slowfast.evaluation.coming_home import records
     from slowfast.evaluation.coming_home.outings import outings
     from slowfast.evaluation.coming_home.trips import come_home, summary, table
     from slowfast.evaluation.tours import rooms
@@ -86,23 +88,30 @@ def run(config: PlanHome) -> int:
     known = (world.config.environment or {}).get("kwargs", {})
     arguments = {name: value for name, value in known.items() if name != "size"} | split_env_kwargs(config.split)
     configs.save(config, config.out / "config.yaml")
+    shared = {name: value for name, value in asdict(config).items() if name not in ("out", "world", "agents", "device")}
+    shared["base_hash"] = world.base_hash
     trips = {}
     with closing(rooms(config.env, world.config.frame_size, world.action_spec, arguments)) as env:
         real = cast("DoomRoomsEnv", env.unwrapped)
         away = outings(real, world_seeds(config.split, 20 * config.worlds), config.worlds, config.away)
         for name in config.agents:
-            agent = make_agent(name, config, world, real, away)
-            with Bar(name, unit="step") as bar:
-                trips[name] = come_home(real, away, agent, config.limit, bar)
-            reference = "dream, memory off" if "dream, memory off" in trips else None
-            result = {
-                "format_version": FORMAT_VERSION,
-                "world": {"name": world.config.name, "base_hash": world.base_hash},
-                "seeds": [outing.home.world for outing in away],
-                "config": {name: value for name, value in asdict(config).items() if name not in ("out", "world")},
-                **summary(trips, reference, config.seed),
-            }
-            write_text(config.out / "plan.json", json.dumps(result, indent=1, default=str) + "\n")
+            asked, path = {"agent": name, **shared}, config.out / "trips" / f"{name}.json"
+            done = records.load(asked, path)
+            if done is None:
+                agent = make_agent(name, config, world, real, away)
+                with Bar(name, unit="step") as bar:
+                    done = come_home(real, away, agent, config.limit, bar)
+                records.save(done, asked, path)
+            trips[name] = done
+    reference = "dream, memory off" if "dream, memory off" in trips else None
+    result = {
+        "format_version": FORMAT_VERSION,
+        "world": {"name": world.config.name, "base_hash": world.base_hash},
+        "seeds": [outing.home.world for outing in away],
+        "config": {name: value for name, value in asdict(config).items() if name not in ("out", "world")},
+        **summary(trips, reference, config.seed),
+    }
+    write_text(config.out / "plan.json", json.dumps(result, indent=1, default=str) + "\n")
     print(f"\n{table(result)}\n\n{config.out / 'plan.json'}")
     return 0
 

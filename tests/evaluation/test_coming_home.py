@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -118,3 +119,25 @@ def test_the_verb_compares_all_agents(rooms_world_folder: Path, tmp_path: Path, 
     assert len(result["seeds"]) == 2
     assert "came home more often" in capsys.readouterr().out
     assert main([*arguments, "--agents", "nobody"]) == 2
+
+
+def test_an_interrupted_comparison_goes_on_with_the_next_agent(
+    rooms_world_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ["plan", "--world", str(rooms_world_folder), "--out", str(tmp_path), "--worlds", "2", "--away", "2"]
+    arguments += ["--settings", "{horizon: 2, candidates: 4, iterations: 1, elites: 2}", "--agents", "random"]
+    assert main([*arguments, "--limit", "2"]) == 0
+    walked, original = [], Luck.act
+
+    def spy(self: Luck, states: Any, out: Any) -> Any:
+        walked.append(len(out))
+        return original(self, states, out)
+
+    monkeypatch.setattr(Luck, "act", spy)
+    before = json.loads((tmp_path / "plan.json").read_text())["agents"]["random"]
+    assert main([*arguments, "simulator", "--limit", "2"]) == 0
+    after = json.loads((tmp_path / "plan.json").read_text())["agents"]
+    assert (after["random"], list(after)) == (before, ["random", "simulator"])
+    assert not walked
+    assert main([*arguments, "--limit", "3"]) == 0
+    assert walked, "another limit is another comparison"
