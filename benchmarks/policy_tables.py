@@ -6,7 +6,8 @@ from typing import Any
 
 from report import NOT_MEASURED, markdown_table
 
-from slowfast.evaluation.coming_home.trips import table
+from slowfast.evaluation.coming_home import trips
+from slowfast.evaluation.follow import summary as followed
 
 ARMS = {
     "luck": "random moves",
@@ -82,9 +83,24 @@ def plan_table(result: dict[str, Any] | None) -> str:
     config = result["config"]
     settings = ", ".join(f"{name} {value}" for name, value in config["settings"].items())
     sampling = " Dreams were sampled with `keep_prefix`." if config["sampling"]["keep_prefix"] else ""
+    shown = trips.table(result)
     return (
-        f"{table(result)}\n\n{result['worlds']} worlds of the {config['split']} seeds, {config['away']} steps away, at "
+        f"{shown}\n\n{result['worlds']} worlds of the {config['split']} seeds, {config['away']} steps away, at "
         f"most {config['limit']} back (who is not home by then counts with {config['limit']}); {config['planner']} "
         f"({settings}); in brackets 95 % bootstrap intervals over worlds. *Seconds*: planning and walking, of all "
         f"worlds.{sampling}"
+    )
+
+
+def follow_table(result: dict[str, Any] | None) -> str:
+    """How well words were followed: ``slowfast follow``'s ``follow.json``."""
+    if result is None:
+        return NOT_MEASURED
+    config = result["config"]
+    goals = ", ".join(f"*{goal}*" for goal in config["sub_goals"])
+    way = "walked out by their words and followed back by the opposite ones" if config["retrace"] else "followed"
+    shown = followed.table(result)
+    return (
+        f"{shown}\n\n{goals}, a chunk each, {way}, in {result['worlds']} worlds of the {config['split']} "
+        "seeds; in brackets 95 % bootstrap intervals over worlds. *Seconds*: of all worlds."
     )

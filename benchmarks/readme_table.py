@@ -14,8 +14,8 @@ from typing import Any
 import loading
 import tyro
 from format_tables import doctor_table, formats_table, fuzz_table
-from memory_tables import loop_table, trust_table, tuning_table
-from policy_tables import plan_table
+from memory_tables import ablation_table, loop_table, trust_table, tuning_table
+from policy_tables import follow_table, plan_table
 from recall_tables import recall_all, recall_beyond
 from report import RESULTS, filled, read_json, write_text
 from tables import long_table, quality_table, routes_table, step_table, update_table
@@ -36,10 +36,12 @@ PAGES: dict[str, dict[str, tuple[str, Callable[[dict[str, Any] | None], str]]]] 
     "docs/data.md": {"loading": ("loading.json", loading.as_table)},
     "docs/doctor.md": {"doctor": ("doctor_faults.json", doctor_table)},
     "docs/environments.md": {"plan": ("plan.json", plan_table)},
+    "docs/follow.md": {"follow": ("follow.json", follow_table), "retrace": ("follow_back.json", follow_table)},
     "docs/memory.md": {
         "recall": ("recall.json", recall_all),
         "tours": ("recall_tours.json", recall_all),
         "tuning": ("memory_tuning.json", tuning_table),
+        "ablation": ("ablation.json", ablation_table),
         "loop": ("loop_control.json", loop_table),
         "trust": ("trust_tuning.json", trust_table),
     },
