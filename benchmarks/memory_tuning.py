@@ -105,7 +105,9 @@ def main(settings: Settings) -> None:
         if any((row["question"], row["answer"]) == (question, answer) for row in same):
             continue
         row = same[0] if same else measure(rule)
+        rows = [old for old in rows if (old["question"], old["answer"]) != (question, answer)]  # of another rule
         rows.append({**row, "question": question, "answer": answer, "rule": rule.settings()})
+        rows.sort(key=lambda row: list(QUESTIONS).index(row["question"]))
         write_json(settings.out, {**facts, "machine": machine(settings.threads), "rows": rows})
         print(f"{question}: {answer}: {row['own']['value']:+.3f}, {row['seconds']:.0f} s", flush=True)
     print(tuning_table(read_json(settings.out)))
@@ -118,7 +120,8 @@ def asked(world: WorldModel, questions: tuple[str, ...]) -> Iterator[tuple[str, 
         if question == "first factors" and world.memory_start is None:
             continue
         for answer, change in QUESTIONS[question].items():
-            yield question, answer, world.memory_rule(**change) if "memory" in change else replace(own, **change)
+            kind = replace(world.memory_rule(**change), start="random") if "memory" in change else None
+            yield question, answer, kind or replace(own, **change)
 
 
 def measured(world: WorldModel, settings: Settings) -> Callable[[MemoryRule], dict[str, Any]]:
