@@ -27,4 +27,5 @@ def load(asked: Mapping[str, Any], path: Path) -> Trips | None:
     found = json.loads(path.read_text(encoding="utf-8"))
     if found.pop("asked") != json.loads(json.dumps(asked)):
         return None
-    return Trips(**{name: value if name == "seconds" else np.asarray(value) for name, value in found.items()})
+    seconds = float(found.pop("seconds"))
+    return Trips(**{name: np.asarray(value) for name, value in found.items()}, seconds=seconds)
