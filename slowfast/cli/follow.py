@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from slowfast import config as configs
+from slowfast.cli.plan import MEMORIES, OF_ANOTHER
 from slowfast.cli.progress import Bar
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ FORMAT_VERSION = 1
 PLAN = "video plan, memory "
 FOLLOWERS = (
     "random",
-    *(PLAN + memory for memory in ("off", "temp_lora", "retrieval", "hybrid")),
+    *(PLAN + memory for memory in ("off", *MEMORIES)),
+    *(PLAN + memory + OF_ANOTHER for memory in MEMORIES),
     "true video",
     "words",
 )
@@ -89,7 +91,8 @@ class Follow:
         "true video",
         "words",
     )
-    """Whom to compare; a video plan's memory is off, temp_lora, retrieval or hybrid."""
+    """Whom to compare; a video plan's memory is off, temp_lora, retrieval or hybrid; with " of another world" after it,
+    plans read the memory of the wrong world, a control."""
     seed: int = 0
     """Of plans, memories and random moves."""
     device: str = "cpu"
@@ -214,6 +217,6 @@ def make_follower(name: str, config: Follow, world: WorldModel, real: DoomRoomsE
         return Told()
     if name == "true video":
         return TrueVideo(world, real)
-    memory = name.removeprefix(PLAN)
+    memory = name.removeprefix(PLAN).removesuffix(OF_ANOTHER)
     rule = None if memory == "off" else world.memory_rule(config.memory, memory=memory)
-    return Dreamt(world, begun, rule, config.execute, config.seed)
+    return Dreamt(world, begun, rule, config.execute, config.seed, name.endswith(OF_ANOTHER))

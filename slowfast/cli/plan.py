@@ -18,7 +18,14 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 DREAM = "dream, memory "
-AGENTS = ("random", *(DREAM + memory for memory in ("off", "temp_lora", "retrieval", "hybrid")), "simulator")
+OF_ANOTHER = " of another world"
+MEMORIES = ("temp_lora", "retrieval", "hybrid")
+AGENTS = (
+    "random",
+    *(DREAM + memory for memory in ("off", *MEMORIES)),
+    *(DREAM + memory + OF_ANOTHER for memory in MEMORIES),
+    "simulator",
+)
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,8 @@ class PlanHome:
     split: str = "test"
     """Which worlds: validation to choose by, test to report, held_out for textures that were never trained on."""
     agents: tuple[str, ...] = ("random", "dream, memory off", "dream, memory temp_lora", "simulator")
-    """Whom to compare; a dream's memory is off, temp_lora, retrieval or hybrid."""
+    """Whom to compare; a dream's memory is off, temp_lora, retrieval or hybrid; with " of another world" after it,
+    plans read the memory of the wrong world, a control."""
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     """How dreams are sampled, where not as the world's own."""
     seed: int = 0
@@ -126,6 +134,6 @@ def make_agent(name: str, config: PlanHome, world: WorldModel, real: DoomRoomsEn
     planner = make_planner(config.planner, world.action_spec, **config.settings)
     if name == "simulator":
         return Simulator(world, real, away, planner, config.seed)
-    memory = name.removeprefix(DREAM)
+    memory = name.removeprefix(DREAM).removesuffix(OF_ANOTHER)
     rule = None if memory == "off" else world.memory_rule(config.memory, memory=memory)
-    return Dreamer(world, away, planner, rule, config.seed)
+    return Dreamer(world, away, planner, rule, config.seed, name.endswith(OF_ANOTHER))

@@ -135,9 +135,10 @@ def test_an_interrupted_comparison_goes_on_with_the_next_agent(
 
     monkeypatch.setattr(Luck, "act", spy)
     before = json.loads((tmp_path / "plan.json").read_text())["agents"]["random"]
-    assert main([*arguments, "simulator", "--limit", "2"]) == 0
+    other = "dream, memory temp_lora of another world"
+    assert main([*arguments, other, "simulator", "--limit", "2"]) == 0
     after = json.loads((tmp_path / "plan.json").read_text())["agents"]
-    assert (after["random"], list(after)) == (before, ["random", "simulator"])
+    assert (after["random"], list(after)) == (before, ["random", other, "simulator"])
     assert not walked
     assert main([*arguments, "--limit", "3"]) == 0
     assert walked, "another limit is another comparison"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -13,6 +14,7 @@ from slowfast.dream import Dream
 from slowfast.envs.doom_rooms.env import DoomRoomsEnv
 from slowfast.envs.doom_rooms.motion import MOVES, STAY
 from slowfast.envs.doom_rooms.snapshot import Snapshot
+from slowfast.evaluation.anothers_memory import reading_anothers
 from slowfast.evaluation.coming_home.outings import Outing
 from slowfast.fast import MemoryRule
 from slowfast.fast.generators import episode_generator
@@ -50,12 +52,21 @@ class Luck:
 
 
 class Dreamer:
-    """Plans in a dream that was shown the outing, does the first move of each plan, and is shown what came of it."""
+    """Plans in a dream that was shown the outing, does the first move of each plan, and is shown what came of it.
+
+    ``anothers``: plans read the memory of another world, a control.
+    """
 
     def __init__(
-        self, world: WorldModel, away: Sequence[Outing], planner: Planner, rule: MemoryRule | None, seed: int = 0
+        self,
+        world: WorldModel,
+        away: Sequence[Outing],
+        planner: Planner,
+        rule: MemoryRule | None,
+        seed: int = 0,
+        anothers: bool = False,
     ) -> None:
-        count = len(away)
+        count, self.anothers = len(away), anothers
         self.planner, self.goal = planner, ImageGoal.of(world, np.stack([outing.frames[0] for outing in away]))
         memory = None if rule is None else world.new_memory(count, seed + 1, rule)
         self.dream = Dream(world, count, memory, seed)
@@ -66,7 +77,8 @@ class Dreamer:
     def act(self, states: Sequence[Snapshot], out: np.ndarray) -> np.ndarray:
         warm = None if self.plan is None else self.plan.after(1)
         cost = ImaginedCost(self.dream, self.goal, only=torch.from_numpy(out))
-        self.plan = self.planner.plan(cost, self.generators, warm)
+        with reading_anothers(self.dream) if self.anothers else nullcontext():
+            self.plan = self.planner.plan(cost, self.generators, warm)
         return self.plan.actions["move"][:, 0].numpy()
 
     def see(self, frames: np.ndarray, moves: np.ndarray) -> None:

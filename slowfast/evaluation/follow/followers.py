@@ -4,6 +4,7 @@ ceiling of the reading); by luck."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Protocol
 
 import numpy as np
@@ -12,6 +13,7 @@ from slowfast.dream import Dream
 from slowfast.envs.doom_rooms.env import DoomRoomsEnv
 from slowfast.envs.doom_rooms.motion import MOVES
 from slowfast.envs.doom_rooms.snapshot import Snapshot
+from slowfast.evaluation.anothers_memory import reading_anothers
 from slowfast.evaluation.coming_home.outings import Outing
 from slowfast.evaluation.follow.starts import moves_said
 from slowfast.fast import MemoryRule
@@ -86,7 +88,8 @@ class Dreamt:
     the dream what came of it.
 
     ``execute``: moves of a plan that are done before the next one is made (default: all). ``rule``: of the dream's
-    memory, None for none. ``seed``: of the noise of plans; the memory's is the next one.
+    memory, None for none. ``seed``: of the noise of plans; the memory's is the next one. ``anothers``: plans read the
+    memory of another world, a control.
     """
 
     def __init__(
@@ -96,10 +99,11 @@ class Dreamt:
         rule: MemoryRule | None = None,
         execute: int | None = None,
         seed: int = 0,
+        anothers: bool = False,
     ) -> None:
         count = len(starts)
         memory = None if rule is None else world.new_memory(count, seed + 1, rule)
-        self.dream, self.execute = Dream(world, count, memory, seed), execute
+        self.dream, self.execute, self.anothers = Dream(world, count, memory, seed), execute, anothers
         self.planner = VideoPlanner(self.dream)
         self.generators = [episode_generator(seed, episode) for episode in range(count)]
         self.dream.start(np.stack([start.frames for start in starts]), [start.moves.tolist() for start in starts])
@@ -108,7 +112,8 @@ class Dreamt:
         self, subgoals: Sequence[str], steps: int, episodes: Sequence[int], states: Sequence[Snapshot]
     ) -> np.ndarray:
         generators = [self.generators[episode] for episode in episodes]
-        plan = self.planner.plan(subgoals, generators, episodes, min(steps, self.planner.frames))
+        with reading_anothers(self.dream) if self.anothers else nullcontext():
+            plan = self.planner.plan(subgoals, generators, episodes, min(steps, self.planner.frames))
         return plan.actions["move"][:, : self.execute]
 
     def see(self, frames: np.ndarray, moves: np.ndarray, episodes: Sequence[int]) -> None:
