@@ -5,13 +5,14 @@
 One gradient step on one window an episode, and one forward of the network that reads the memories, each beside the same
 with PEFT's adapters and beside the network alone: time, and what is allocated at the peak beyond what lay there before.
 A single memory is read from a copy of the weights that it is merged into, once after each update; that time stands
-apart. Prints a table and writes ``benchmarks/results/memory_update.json``. In PEFT a convolution's adapter is a 3x3
-kernel, ours a 1x1 path.
+apart. Prints a table and writes ``benchmarks/results/memory_update.json`` after every row; ``--add`` goes on there. In
+PEFT a convolution's adapter is a 3x3 kernel, ours a 1x1 path.
 """
 
 from __future__ import annotations
 
 import copy
+import json
 import statistics
 import time
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from typing import Any, Literal
 import torch
 import tyro
 from peft import LoraConfig, get_peft_model
-from report import RESULTS, machine, write_json
+from report import RESULTS, machine, read_json, write_json
 from tables import update_table
 from torch.profiler import ProfilerActivity, profile
 
@@ -53,6 +54,7 @@ class Settings:
     clock: Literal["wall", "cpu"] = "wall"
     precision: Literal["float32", "bf16"] = "float32"
     device: str = "cpu"
+    add: bool = False
     out: Path = RESULTS / "memory_update.json"
 
 
@@ -68,13 +70,21 @@ def main(settings: Settings) -> None:
     slow = create(spec, settings.latents[0], network, SchedulerConfig(), MaskedDiffusionConfig(window)).eval()
     slow.to(settings.device)
     result: dict[str, Any] = {
-        "settings": {key: value for key, value in asdict(settings).items() if key != "out"},
+        "settings": json.loads(json.dumps({k: v for k, v in asdict(settings).items() if k not in ("out", "add")})),
         "parameters": parameter_count(slow.unet),
         "machine": machine(settings.threads),
         "rows": [],
     }
+    before = read_json(settings.out) if settings.add else None
+    if before:
+        if any(before[name] != result[name] for name in ("settings", "parameters", "machine")):
+            raise ValueError(f"{settings.out} was measured otherwise: leave out --add")
+        result["rows"] = before["rows"]
+    done = {(row["layers"], row["episodes"]) for row in result["rows"]}
     for layers in settings.layers:
         for episodes in settings.episodes:
+            if (layers, episodes) in done:
+                continue
             result["rows"].append(measure(slow, settings, layers, episodes))
             print(result["rows"][-1], flush=True)
             write_json(settings.out, result)

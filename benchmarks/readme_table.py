@@ -24,6 +24,7 @@ PAGES: dict[str, dict[str, tuple[str, Callable[[dict[str, Any] | None], str]]]] 
     "README.md": {
         "figures": ("world_quality.json", quality_table),
         "recall": ("recall.json", recall_beyond),
+        "acting": ("follow_back.json", follow_table),
         "long": ("long_rollout.json", long_table),
         "speed": ("env_steps.json", step_table),
         "updates": ("memory_update.json", update_table),

@@ -81,6 +81,7 @@ def test_ppo_learns_in_a_dream(tiny_world: WorldModel) -> None:
 
     torch.manual_seed(0)
     env = make(tiny_world, max_episode_steps=8)
+    env.set_seed(0)
     flat = nn.Flatten(-3)
     logits = TensorDictModule(
         nn.Sequential(flat, MLP(out_features=5, num_cells=[32])), in_keys=["observation"], out_keys=["logits"]
