@@ -1,11 +1,14 @@
-"""Between a user's frames and a codec: bytes and floats, the axes of either, pictures of other sizes."""
+"""A user's frames: the axes they come with, pictures of other sizes, and between their bytes and a codec's floats."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import torch
 from einops import rearrange
 
+from slowfast.actions import ActionSpec, Columns
 from slowfast.codecs import Codec
 from slowfast.frames import fitted
 from slowfast.world_folder import WorldConfig
@@ -30,3 +33,17 @@ def from_latents(codec: Codec, latents: torch.Tensor) -> np.ndarray:
     """Latents ``[B, T, C, h, w]`` as ``uint8 [B, T, H, W, 3]``."""
     frames = rearrange(codec.decode(latents), "b t c h w -> b t h w c")
     return ((frames.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
+
+
+def with_batch_axis(spec: ActionSpec, frames: np.ndarray, actions: Any) -> tuple[np.ndarray, Columns]:
+    """Frames ``[B, T, H, W, 3]`` and action columns ``[B, n]``, of either with or without B. Raises ValueError when one
+    alone has it."""
+    frames = np.asarray(frames)
+    columns = spec.columns(actions)
+    first = spec.components[0]
+    axes = columns[first.name].shape[: columns[first.name].ndim - first.null(()).ndim]
+    if frames.ndim == 4 and len(axes) == 1:
+        return frames[None], {name: column[None] for name, column in columns.items()}
+    if frames.ndim == 5 and len(axes) == 2 and len(frames) == axes[0]:
+        return frames, columns
+    raise ValueError(f"frames [T, H, W, 3] go with actions [T], or both with [B, T]; got {frames.shape} and {axes}")

@@ -28,7 +28,7 @@ from slowfast.heads.odometry import Odometry
 from slowfast.heads.outcome import OutcomeHead
 from slowfast.heads.registry import load_heads, save_heads
 from slowfast.model_folder import weights_hash
-from slowfast.pixels import from_latents, to_latents
+from slowfast.pixels import from_latents, to_latents, with_batch_axis
 from slowfast.slow import load_slow_learner
 from slowfast.slow.compiled import compile_network
 from slowfast.slow.windows import ActionTensors, concat_actions, select_actions
@@ -220,7 +220,7 @@ class WorldModel:
         ``uint8 [n, H, W, 3]`` or ``[B, n, H, W, 3]``. Reads ``memory`` and never writes it; with E episodes in it,
         B = k * E, episode-major. Raises ValueError when there are not more than T - 1 actions.
         """
-        batched, columns = self._arguments(frames, actions)
+        batched, columns = with_batch_axis(self.action_spec, frames, actions)
         past = batched.shape[1] - 1
         future = next(iter(columns.values())).shape[1] - past
         if future < 1:
@@ -261,7 +261,7 @@ class WorldModel:
         frame it has not seen, and then come with T actions. Raises ValueError for any other number of actions.
         """
         self._check_memory(memory)
-        batched, columns = self._arguments(frames, actions)
+        batched, columns = with_batch_axis(self.action_spec, frames, actions)
         given = next(iter(columns.values())).shape[1]
         if given == batched.shape[1] - 1:
             tensors = self._led_into(columns)
@@ -277,18 +277,6 @@ class WorldModel:
             raise ValueError(
                 "this memory is attached to another world's network; make one with this world's new_memory()"
             )
-
-    def _arguments(self, frames: np.ndarray, actions: Any) -> tuple[np.ndarray, Columns]:
-        """Frames and action columns, both with a batch axis."""
-        frames = np.asarray(frames)
-        columns = self.action_spec.columns(actions)
-        first = self.action_spec.components[0]
-        axes = columns[first.name].shape[: columns[first.name].ndim - first.null(()).ndim]
-        if frames.ndim == 4 and len(axes) == 1:
-            return frames[None], {name: column[None] for name, column in columns.items()}
-        if frames.ndim == 5 and len(axes) == 2 and len(frames) == axes[0]:
-            return frames, columns
-        raise ValueError(f"frames [T, H, W, 3] go with actions [T], or both with [B, T]; got {frames.shape} and {axes}")
 
     def _led_into(self, columns: Columns) -> ActionTensors:
         """Actions ``[B, n]`` shifted to the frames they led into ``[B, n + 1]``; the first is unknown."""
