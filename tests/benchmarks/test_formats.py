@@ -180,6 +180,13 @@ class Slow(Odd):
 """
 
 
+@pytest.fixture
+def large_process() -> None:
+    """What this process once held is no fault of a round, in it or in its child."""
+    np.ones((fuzz.RESIDENT_MEBIBYTES + 256) * 2**20, np.uint8)
+
+
+@pytest.mark.usefixtures("large_process")
 @pytest.mark.parametrize(("name", "outcomes"), [("Odd", ["raised", "memory", "died"]), ("Slow", ["slow"])])
 def test_what_must_not_happen_is_seen_and_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, outcomes: list[str]
@@ -200,6 +207,7 @@ def test_what_must_not_happen_is_seen_and_counted(
     assert f"The last four have to be 0; they are **{len(outcomes)}**." in text
 
 
+@pytest.mark.usefixtures("large_process")
 def test_damaged_sets_are_read_skipped_or_refused(store: Store, tmp_path: Path) -> None:
     """A few rounds, in this process."""
     (tmp_path / "set").mkdir()
