@@ -34,6 +34,7 @@ from slowfast.evaluation.policies.learned import Learned
 from slowfast.evaluation.policies.returns import earned, earned_more, mean_return
 from slowfast.evaluation.policies.walkers import Luck, Rhythm, VectorPolicy, WallKnower
 from slowfast.model_folder import weights_hash
+from slowfast.slow.config import SamplingConfig
 from slowfast.world_model import WorldModel
 
 Envs = VectorEnv[Any, Any, Any]
@@ -50,7 +51,8 @@ PAIRS = (("dream", "luck"), ("dream", "rhythm"), ("dream", "few"), ("dream", "re
 class Settings:
     """``frames``: that PPO learns from, dreamed or real; ``environments``: at once; ``episode``: steps; ``trainings``:
     of each arm that learns, from different seeds; ``worlds``: of ``split``, in which all are tried; ``memory``: of the
-    dream; ``arms``: which are measured; ``run``: where finished trainings are kept."""
+    dream, ``sampling``: how, where not as the world's own; ``arms``: which are measured; ``run``: where finished
+    trainings are kept."""
 
     world: str = "doom-rooms"
     frames: int = 24576
@@ -60,6 +62,7 @@ class Settings:
     worlds: int = 64
     split: str = "test"
     memory: str = "off"
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
     learning: Learning = field(default_factory=Learning)
     arms: tuple[str, ...] = tuple(ARMS)
     threads: int = 2
@@ -74,6 +77,7 @@ def main(settings: Settings) -> None:
         raise SystemExit(f"--arms: there are no {sorted(unknown)}, there are {', '.join(ARMS)}")
     torch.set_num_threads(settings.threads)
     world = WorldModel.from_pretrained(settings.world)
+    world.slow.set_sampling(settings.sampling)
     identity = identified(settings, world)
     rows = []
     tried = real_ground(world, settings.split, min(settings.environments, settings.worlds), settings.episode)

@@ -6,7 +6,7 @@ from typing import Any
 
 from report import NOT_MEASURED, markdown_table
 
-from slowfast.evaluation.coming_home import trips
+from slowfast.evaluation.acting import trips
 from slowfast.evaluation.follow import summary as followed
 
 ARMS = {
@@ -67,7 +67,8 @@ def _notes(result: dict[str, Any]) -> str:
         f"Episodes of {settings['episode']} steps in {len(result['seeds'])} worlds of the {settings['split']} seeds; "
         f"{settings['trainings']} trainings an arm. In brackets 95 % bootstrap intervals over worlds "
         f"and trainings.{trained} Dreams of `{result['world']}`, memory {settings['memory']}, "
-        f"{settings['environments']} at once. Minutes of one training, {where['threads']} threads of {where['cpu']}."
+        f"{settings['environments']} at once.{_sampled(settings)} Minutes of one training, "
+        f"{where['threads']} threads of {where['cpu']}."
     )
 
 
@@ -76,19 +77,22 @@ def _of(interval: dict[str, float], form: str) -> str:
     return f"{value} [{low}, {high}]"
 
 
+def _sampled(settings: dict[str, Any]) -> str:
+    return " Dreams were sampled with `keep_prefix`." if settings["sampling"]["keep_prefix"] else ""
+
+
 def plan_table(result: dict[str, Any] | None) -> str:
     """Who came home how often, and how it was planned: ``slowfast plan``'s ``plan.json``."""
     if result is None:
         return NOT_MEASURED
     config = result["config"]
     settings = ", ".join(f"{name} {value}" for name, value in config["settings"].items())
-    sampling = " Dreams were sampled with `keep_prefix`." if config["sampling"]["keep_prefix"] else ""
     shown = trips.table(result)
     return (
         f"{shown}\n\n{result['worlds']} worlds of the {config['split']} seeds, {config['away']} steps away, at "
         f"most {config['limit']} back (who is not home by then counts with {config['limit']}); {config['planner']} "
         f"({settings}); in brackets 95 % bootstrap intervals over worlds. *Seconds*: planning and walking, of all "
-        f"worlds.{sampling}"
+        f"worlds.{_sampled(config)}"
     )
 
 

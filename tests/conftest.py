@@ -70,5 +70,38 @@ def rooms_world_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     memory = {"name": "ancestor", "steps": 2, "learning_rate": 1e-2, "rank": 4, "layers": "temporal_attention"}
     folder = tmp_path_factory.mktemp("rooms-world")
-    build_world(folder, "tiny-rooms", action_spec(), 2, memory)
+    environment = {"id": "slowfast/DoomRooms-v0", "kwargs": {}}
+    build_world(folder, "tiny-rooms", action_spec(), 2, memory, environment=environment)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def table_world_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The moves of Tabletop, context 2, chunk 2, and a head that knows the words of its goals, not what they mean."""
+    from slowfast.envs.tabletop.moves import action_spec
+    from slowfast.heads.instruction import InstructionConfig, InstructionHead
+    from slowfast.world_model import WorldModel
+
+    folder = tmp_path_factory.mktemp("table-world")
+    environment = {"id": "slowfast/Tabletop-v0", "kwargs": {"endless": True, "size": [32, 32]}}
+    build_world(folder, "table", action_spec(False, 0.04), 2, {"name": "paper", "rank": 4}, environment=environment)
+    world = WorldModel.from_pretrained(folder)
+    words = [
+        "push",
+        "the",
+        "cube",
+        "to",
+        "side",
+        "bring",
+        "left",
+        "right",
+        "far",
+        "near",
+        "red",
+        "green",
+        "blue",
+        "yellow",
+    ]
+    world.instruction = InstructionHead(InstructionConfig(world.codec.latent_channels, tuple(words)))
+    world.save_pretrained(folder)
     return folder

@@ -15,7 +15,7 @@ from slowfast.cli.progress import Bar
 
 if TYPE_CHECKING:
     from slowfast.envs.doom_rooms.env import DoomRoomsEnv
-    from slowfast.evaluation.coming_home.outings import Outing
+    from slowfast.evaluation.acting.coming_home import Outing
     from slowfast.evaluation.follow.followers import Follower
     from slowfast.planning.endpoint import EndpointSubGoals
     from slowfast.planning.subgoals import SubGoals

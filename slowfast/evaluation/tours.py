@@ -82,7 +82,11 @@ def rooms(env_id: str, size: tuple[int, int], spec: ActionSpec, arguments: Mappi
 
     Raises ValueError when it is not DoomRooms (tours are scripted for it alone) or its actions are not ``spec``.
     """
-    env = gymnasium.make(env_id, **{**arguments, "size": size})
+    given = {**arguments, "size": size}
+    try:
+        env = gymnasium.make(env_id, **given)
+    except TypeError as error:
+        raise ValueError(f"{env_id} is not made with {', '.join(given)}, as DoomRooms is: {error}") from error
     problem = None
     if not isinstance(env.unwrapped, DoomRoomsEnv):
         problem = "tours are scripted for slowfast/DoomRooms-v0 alone"

@@ -15,9 +15,9 @@ from slowfast.cli import main
 from slowfast.envs.doom_rooms.env import DoomRoomsEnv
 from slowfast.envs.doom_rooms.motion import CIRCLE, Motion
 from slowfast.envs.doom_rooms.splits import world_seeds
-from slowfast.evaluation.coming_home.agents import Dreamer, Luck, Simulator, TrueCost
-from slowfast.evaluation.coming_home.outings import Outing, is_home, outings, pose
-from slowfast.evaluation.coming_home.trips import Trips, come_home, summary, table
+from slowfast.evaluation.acting.agents import Dreamer, Luck, Simulator, TrueCost
+from slowfast.evaluation.acting.coming_home import ComingHome, Outing, is_home, outings, pose
+from slowfast.evaluation.acting.trips import Trips, act_out, summary, table
 from slowfast.planning import make_planner
 from slowfast.planning.objectives import ImageGoal
 from slowfast.world_model import WorldModel
@@ -40,6 +40,11 @@ def away(env: DoomRoomsEnv) -> list[Outing]:
     return outings(env, world_seeds("test", 60), 3, 3)
 
 
+@pytest.fixture(scope="module")
+def task(env: DoomRoomsEnv, away: list[Outing]) -> ComingHome:
+    return ComingHome(env, away)
+
+
 def test_an_outing_ends_away_from_home(env: DoomRoomsEnv, away: list[Outing]) -> None:
     for outing in away:
         assert outing.frames.shape[0] == len(outing.moves) + 1 == 4
@@ -60,17 +65,15 @@ def test_home_is_near_and_looks_the_same_way() -> None:
     assert not is_home((0, 0, 2 * motion.turn), (0, 0, 0), motion)
 
 
-def test_plans_in_the_real_world_lead_home_more_often_than_luck(
-    world: WorldModel, env: DoomRoomsEnv, away: list[Outing]
-) -> None:
+def test_plans_in_the_real_world_lead_home_more_often_than_luck(world: WorldModel, task: ComingHome) -> None:
     planner = make_planner("icem", world.action_spec, horizon=4, candidates=48, iterations=3, elites=6)
-    planned = come_home(env, away, Simulator(world, env, away, planner), 8)
+    planned = act_out(task, Simulator(world, task, planner), 8)
     told: list[tuple[int, int]] = []
-    lucky = come_home(env, away, Luck(len(away)), 8, lambda *it: told.append(it))
-    assert planned.home.sum() > lucky.home.sum()
-    assert (planned.steps[planned.home] <= 8).all()
+    lucky = act_out(task, Luck(world, task), 8, lambda *it: told.append(it))
+    assert planned.success.sum() > lucky.success.sum()
+    assert (planned.steps[planned.success] <= 8).all()
     assert told[-1][1] == 8
-    again = come_home(env, away, Luck(len(away)), 8)
+    again = act_out(task, Luck(world, task), 8)
     assert again.left.tolist() == lucky.left.tolist()
 
 
@@ -86,23 +89,24 @@ def test_the_true_cost_is_that_of_the_frames_that_follow(
 
 
 def test_a_dreamer_is_shown_the_outing_and_what_came_of_its_moves(
-    world: WorldModel, env: DoomRoomsEnv, away: list[Outing]
+    world: WorldModel, away: list[Outing], task: ComingHome
 ) -> None:
     planner = make_planner("random_shooting", world.action_spec, horizon=2, candidates=4)
-    dreamer = Dreamer(world, away, planner, world.new_memory().rule)
+    dreamer = Dreamer(world, task, planner, world.new_memory().rule)
     updates = int(dreamer.dream.updates[0])
-    trips = come_home(env, away, dreamer, 3)
-    assert trips.home.shape == (3,)
+    trips = act_out(task, dreamer, 3)
+    assert trips.success.shape == (3,)
     assert int(dreamer.dream.updates[0]) > updates
     assert dreamer.dream.memory is not None
+    assert isinstance(dreamer.goal, ImageGoal)
     torch.testing.assert_close(dreamer.goal.goal, world.encode(np.stack([o.frames[:1] for o in away]))[:, 0])
 
 
-def test_the_summary_pairs_worlds() -> None:
+def test_the_summary_pairs_worlds(task: ComingHome) -> None:
     often = Trips(np.array([True, True, True, False]), np.array([2, 3, 4, 9]), np.array([0.0, 9, 9, 99]), 1.0)
     never = Trips(np.zeros(4, bool), np.full(4, 9), np.full(4, 99.0), 2.0)
-    found = summary({"dream, memory off": never, "simulator": often}, "dream, memory off")
-    assert found["agents"]["simulator"]["home"]["value"] == 0.75
+    found = summary(task, {"dream, memory off": never, "simulator": often}, "dream, memory off")
+    assert found["agents"]["simulator"]["success"]["value"] == 0.75
     assert found["agents"]["simulator"]["more_often"]["low"] > 0
     assert "more_often" not in found["agents"]["dream, memory off"]
     shown = table(found)

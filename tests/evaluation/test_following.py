@@ -18,7 +18,7 @@ from slowfast.cli.follow import Follow
 from slowfast.envs.doom_rooms.env import DoomRoomsEnv
 from slowfast.envs.doom_rooms.motion import BACKWARD, FORWARD, MOVES, STAY, TURN_LEFT, TURN_RIGHT
 from slowfast.envs.doom_rooms.splits import world_seeds
-from slowfast.evaluation.coming_home.outings import Outing, pose
+from slowfast.evaluation.acting.coming_home import Outing, pose
 from slowfast.evaluation.follow.followers import Chance, Dreamt, Told, TrueVideo
 from slowfast.evaluation.follow.starts import moves_said, starts, way_back
 from slowfast.evaluation.follow.summary import summary, table

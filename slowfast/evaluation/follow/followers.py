@@ -13,8 +13,8 @@ from slowfast.dream import Dream
 from slowfast.envs.doom_rooms.env import DoomRoomsEnv
 from slowfast.envs.doom_rooms.motion import MOVES
 from slowfast.envs.doom_rooms.snapshot import Snapshot
+from slowfast.evaluation.acting.coming_home import Outing
 from slowfast.evaluation.anothers_memory import reading_anothers
-from slowfast.evaluation.coming_home.outings import Outing
 from slowfast.evaluation.follow.starts import moves_said
 from slowfast.fast import MemoryRule
 from slowfast.fast.generators import episode_generator

@@ -18,7 +18,7 @@ from slowfast.envs.doom_rooms.motion import (
     TURN_RIGHT,
     Pose,
 )
-from slowfast.evaluation.coming_home.outings import Outing
+from slowfast.evaluation.acting.coming_home import Outing
 from slowfast.planning.subgoals import checked_words
 
 OPPOSITE = {

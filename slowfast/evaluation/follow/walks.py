@@ -11,7 +11,7 @@ import numpy as np
 from slowfast.envs.doom_rooms.env import DoomRoomsEnv
 from slowfast.envs.doom_rooms.motion import CIRCLE
 from slowfast.envs.doom_rooms.navigation import angle_between
-from slowfast.evaluation.coming_home.outings import Outing, pose
+from slowfast.evaluation.acting.coming_home import Outing, pose
 from slowfast.evaluation.follow.followers import Follower
 from slowfast.evaluation.follow.starts import meant_poses, moves_said
 from slowfast.planning.subgoals import SubGoals

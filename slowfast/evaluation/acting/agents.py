@@ -1,35 +1,33 @@
-"""Who walks home: by luck, by plans made in a dream, or by plans made in the real world itself (the upper bound)."""
+"""Who acts: by luck, by plans made in a dream, or by plans made in the real world itself (the upper bound)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 
 from slowfast.dream import Dream
-from slowfast.envs.doom_rooms.env import DoomRoomsEnv
-from slowfast.envs.doom_rooms.motion import MOVES, STAY
-from slowfast.envs.doom_rooms.snapshot import Snapshot
+from slowfast.envs.policies import make_policy
+from slowfast.evaluation.acting.task import RealWorld, Task
 from slowfast.evaluation.anothers_memory import reading_anothers
-from slowfast.evaluation.coming_home.outings import Outing
 from slowfast.fast import MemoryRule
 from slowfast.fast.generators import episode_generator
 from slowfast.planning import Plan, Planner
 from slowfast.planning.imagination import ImaginedCost
-from slowfast.planning.objectives import ImageGoal, Outcome
+from slowfast.planning.objectives import Objective, Outcome
 from slowfast.planning.plan import Actions
 from slowfast.world_model import WorldModel
 
 
 class Agent(Protocol):
-    """Walks in E real worlds at once."""
+    """Acts in E real worlds at once."""
 
-    def act(self, states: Sequence[Snapshot], out: np.ndarray) -> np.ndarray:
-        """The next move in each world, ``int64 [E]``; it counts where ``out`` ``bool [E]``, who is not home yet.
+    def act(self, states: Sequence[Any], out: np.ndarray) -> np.ndarray:
+        """The next move in each world, ``int64 [E]``; it counts where ``out`` ``bool [E]``, where it is not done yet.
         ``states`` are the real ones: only an upper bound may look."""
         ...
 
@@ -41,18 +39,42 @@ class Agent(Protocol):
 class Luck:
     """Uniform moves."""
 
-    def __init__(self, episodes: int, seed: int = 0) -> None:
-        self.generators = [np.random.default_rng(own) for own in np.random.SeedSequence(seed).spawn(episodes)]
+    def __init__(self, world: WorldModel, task: Task, seed: int = 0) -> None:
+        self.count = int(world.action_spec.to_space().n)
+        streams = np.random.SeedSequence(seed).spawn(len(task.states))
+        self.generators = [np.random.default_rng(own) for own in streams]
 
-    def act(self, states: Sequence[Snapshot], out: np.ndarray) -> np.ndarray:
-        return np.array([generator.integers(len(MOVES)) for generator in self.generators])
+    def act(self, states: Sequence[Any], out: np.ndarray) -> np.ndarray:
+        return np.array([generator.integers(self.count) for generator in self.generators])
+
+    def see(self, frames: np.ndarray, moves: np.ndarray) -> None:
+        pass
+
+
+class Scripted:
+    """A policy of the environment's own, which may look at the simulator's state: what can be reached at all."""
+
+    def __init__(self, task: Task, policy: str, seed: int = 0) -> None:
+        self.task, count = task, len(task.states)
+        streams = np.random.SeedSequence(seed).spawn(count)
+        self.policies = [make_policy(policy, task.env, np.random.default_rng(own)) for own in streams]
+        for own in self.policies:
+            own.reset({})
+
+    def act(self, states: Sequence[Any], out: np.ndarray) -> np.ndarray:
+        moves = np.full(len(states), self.task.idle)
+        for number in np.flatnonzero(out):
+            observation, info = self.task.env.restore(states[number])
+            moves[number] = self.policies[number].act(observation, info)
+        return moves
 
     def see(self, frames: np.ndarray, moves: np.ndarray) -> None:
         pass
 
 
 class Dreamer:
-    """Plans in a dream that was shown the outing, does the first move of each plan, and is shown what came of it.
+    """Plans in a dream that was shown what led to the task, does the first move of each plan, and is shown what came of
+    it.
 
     ``anothers``: plans read the memory of another world, a control.
     """
@@ -60,21 +82,21 @@ class Dreamer:
     def __init__(
         self,
         world: WorldModel,
-        away: Sequence[Outing],
+        task: Task,
         planner: Planner,
         rule: MemoryRule | None,
         seed: int = 0,
         anothers: bool = False,
     ) -> None:
-        count, self.anothers = len(away), anothers
-        self.planner, self.goal = planner, ImageGoal.of(world, np.stack([outing.frames[0] for outing in away]))
+        count, self.anothers = len(task.states), anothers
+        self.planner, self.goal = planner, task.goal(world)
         memory = None if rule is None else world.new_memory(count, seed + 1, rule)
         self.dream = Dream(world, count, memory, seed)
-        self.dream.start(np.stack([outing.frames for outing in away]), [outing.moves.tolist() for outing in away])
+        self.dream.start(task.frames, task.moves.tolist())
         self.generators = [episode_generator(seed, episode) for episode in range(count)]
         self.plan: Plan | None = None
 
-    def act(self, states: Sequence[Snapshot], out: np.ndarray) -> np.ndarray:
+    def act(self, states: Sequence[Any], out: np.ndarray) -> np.ndarray:
         warm = None if self.plan is None else self.plan.after(1)
         cost = ImaginedCost(self.dream, self.goal, only=torch.from_numpy(out))
         with reading_anothers(self.dream) if self.anothers else nullcontext():
@@ -88,23 +110,19 @@ class Dreamer:
 class Simulator:
     """Plans as :class:`Dreamer` does, for the same goal, but tries its candidates in the real world."""
 
-    def __init__(
-        self, world: WorldModel, env: DoomRoomsEnv, away: Sequence[Outing], planner: Planner, seed: int = 0
-    ) -> None:
-        self.world, self.env, self.planner = world, env, planner
-        self.goals = [ImageGoal.of(world, outing.frames[0]) for outing in away]
-        self.generators = [episode_generator(seed, episode) for episode in range(len(away))]
-        self.plans: list[Plan | None] = [None] * len(away)
+    def __init__(self, world: WorldModel, task: Task, planner: Planner, seed: int = 0) -> None:
+        self.world, self.task, self.planner = world, task, planner
+        self.goal = task.goal(world)
+        self.generators = [episode_generator(seed, episode) for episode in range(len(task.states))]
+        self.plans: list[Plan | None] = [None] * len(task.states)
 
-    def act(self, states: Sequence[Snapshot], out: np.ndarray) -> np.ndarray:
-        for number, (state, goal) in enumerate(zip(states, self.goals, strict=True)):
-            if not out[number]:
-                continue
+    def act(self, states: Sequence[Any], out: np.ndarray) -> np.ndarray:
+        for number in np.flatnonzero(out).tolist():
             before = self.plans[number]
             warm = None if before is None else before.after(1)
-            cost = TrueCost(self.world, self.env, state, goal)
+            cost = TrueCost(self.world, self.task.env, states[number], self.goal, number)
             self.plans[number] = self.planner.plan(cost, self.generators[number : number + 1], warm)
-        return np.array([STAY if plan is None else int(plan.actions["move"][0, 0]) for plan in self.plans])
+        return np.array([self.task.idle if plan is None else int(plan.actions["move"][0, 0]) for plan in self.plans])
 
     def see(self, frames: np.ndarray, moves: np.ndarray) -> None:
         pass
@@ -112,19 +130,21 @@ class Simulator:
 
 @dataclass(frozen=True)
 class TrueCost:
-    """What candidates ``[1, K, H]`` really lead to from ``state``, judged by ``goal``."""
+    """What candidates ``[1, K, H]`` of episode ``number`` really lead to from ``state``, judged by ``goal``."""
 
     world: WorldModel
-    env: DoomRoomsEnv
-    state: Snapshot
-    goal: ImageGoal
+    env: RealWorld
+    state: Any
+    goal: Objective
+    number: int = 0
     known: dict[tuple[int, ...], np.ndarray] = field(default_factory=dict)
     """Frames by the moves that lead to them: candidates share beginnings."""
 
     def __call__(self, candidates: Actions) -> torch.Tensor:
         moves = candidates["move"][0]
         frames = np.stack([np.stack(self._walked(tuple(row))) for row in moves.tolist()])
-        return self.goal(Outcome(self.world, self.world.encode(frames), {"move": moves}))[None]
+        latents, episodes = self.world.encode(frames), torch.tensor([self.number])
+        return self.goal(Outcome(self.world, latents, {"move": moves}, episodes=episodes))[None]
 
     def _walked(self, moves: tuple[int, ...]) -> list[np.ndarray]:
         seen, last = [], 0

@@ -1,18 +1,21 @@
-"""The task: worlds in which somebody walked away from the first view, and what counts as being back."""
+"""The task of coming home: somebody walked away from the first view, and has to come back to it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from slowfast.envs.doom_rooms.env import DoomRoomsEnv
-from slowfast.envs.doom_rooms.motion import Motion, Pose
+from slowfast.envs.doom_rooms.motion import STAY, Motion, Pose
 from slowfast.envs.doom_rooms.navigation import angle_between
 from slowfast.envs.doom_rooms.snapshot import Snapshot
 from slowfast.envs.policies import make_policy
+from slowfast.planning.objectives import ImageGoal
+from slowfast.world_model import WorldModel
 
 NEAR_STEPS = 1.5
 """How many steps away from the first position still count as home; the view may be off by one turn."""
@@ -27,6 +30,31 @@ class Outing:
     moves: np.ndarray
     home: Snapshot
     away: Snapshot
+
+
+class ComingHome:
+    """A :class:`~slowfast.evaluation.acting.task.Task`: from the end of each outing back to its first view."""
+
+    idle = STAY
+    done_is = "came home"
+    left_is = "left, map units"
+
+    def __init__(self, env: DoomRoomsEnv, away: Sequence[Outing], goal: dict[str, Any] | None = None) -> None:
+        self.env, self.states = env, [outing.away for outing in away]
+        self.frames = np.stack([outing.frames for outing in away])
+        self.moves = np.stack([outing.moves for outing in away])
+        self.homes = [pose(outing.home) for outing in away]
+        self.worlds = [outing.home.world for outing in away]
+        self._goal_settings = goal or {}
+
+    def goal(self, world: WorldModel) -> ImageGoal:
+        return ImageGoal.of(world, self.frames[:, 0], **self._goal_settings)
+
+    def done(self, number: int, state: Snapshot) -> bool:
+        return is_home(pose(state), self.homes[number], self.env.motion)
+
+    def left(self, number: int, state: Snapshot) -> float:
+        return distance(pose(state), self.homes[number])
 
 
 def outings(env: DoomRoomsEnv, seeds: Iterable[int], count: int, steps: int) -> list[Outing]:

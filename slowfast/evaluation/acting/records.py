@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from slowfast.evaluation.coming_home.trips import Trips
+from slowfast.evaluation.acting.trips import Trips
 from slowfast.fast.files import write_text
 
 
