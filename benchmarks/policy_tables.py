@@ -82,7 +82,7 @@ def _sampled(settings: dict[str, Any]) -> str:
 
 
 def plan_table(result: dict[str, Any] | None) -> str:
-    """Who came home how often, and how it was planned: ``slowfast plan``'s ``plan.json``."""
+    """Who succeeded how often, and how it was planned: ``slowfast plan``'s ``plan.json``."""
     if result is None:
         return NOT_MEASURED
     config = result["config"]
@@ -90,8 +90,8 @@ def plan_table(result: dict[str, Any] | None) -> str:
     shown = trips.table(result)
     return (
         f"{shown}\n\n{result['worlds']} worlds of the {config['split']} seeds, {config['away']} steps away, at "
-        f"most {config['limit']} back (who is not home by then counts with {config['limit']}); {config['planner']} "
-        f"({settings}); in brackets 95 % bootstrap intervals over worlds. *Seconds*: planning and walking, of all "
+        f"most {config['limit']} steps (who needs more counts with {config['limit']}); {config['planner']} "
+        f"({settings}); in brackets 95 % bootstrap intervals over worlds. *Seconds*: planning and acting, of all "
         f"worlds.{_sampled(config)}"
     )
 

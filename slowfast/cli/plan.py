@@ -140,7 +140,10 @@ def make_agent(name: str, config: Plan, world: WorldModel, task: Task) -> Agent:
     if name == "random":
         return Luck(world, task, config.seed)
     if name == SCRIPTED:
-        return Scripted(task, SCRIPTED, config.seed)
+        try:
+            return Scripted(task, SCRIPTED, config.seed)
+        except TypeError as error:
+            raise ValueError(f"agent {name!r}: {error}") from error
     planner = make_planner(config.planner, world.action_spec, **config.settings)
     if name == "simulator":
         return Simulator(world, task, planner, config.seed)

@@ -123,6 +123,8 @@ def test_the_verb_compares_all_agents(rooms_world_folder: Path, tmp_path: Path, 
     assert len(result["seeds"]) == 2
     assert "came home more often" in capsys.readouterr().out
     assert main([*arguments, "--agents", "nobody"]) == 2
+    assert main([*arguments, "--worlds", "1", "--away", "2", "--agents", "instructed"]) == 2
+    assert "slowfast/Tabletop-v0" in capsys.readouterr().err
 
 
 def test_an_interrupted_comparison_goes_on_with_the_next_agent(

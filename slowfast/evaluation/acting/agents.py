@@ -63,7 +63,7 @@ class Scripted:
 
     def act(self, states: Sequence[Any], out: np.ndarray) -> np.ndarray:
         moves = np.full(len(states), self.task.idle)
-        for number in np.flatnonzero(out):
+        for number in np.flatnonzero(out).tolist():
             observation, info = self.task.env.restore(states[number])
             moves[number] = self.policies[number].act(observation, info)
         return moves

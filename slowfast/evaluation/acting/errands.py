@@ -79,7 +79,8 @@ def _errand(env: TabletopEnv, seed: int, away: int) -> Errand | None:
     observation, info = env.reset(seed=seed)
     policy = make_policy("instructed", env, np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,))))
     policy.reset(info)
-    frames, moves, states = [observation], [], [env.snapshot()]
+    frames, states = [observation], [env.snapshot()]
+    moves: list[int] = []
     while len(moves) < PATIENCE and not info["success"]:
         move = STAY if len(moves) < SEEN else int(policy.act(observation, info))
         observation, _, _, _, info = env.step(move)

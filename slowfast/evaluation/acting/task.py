@@ -29,14 +29,29 @@ class Task(Protocol):
     ``left_is``: what success and the rest of the way are called in a table, the latter with its unit.
     """
 
-    env: RealWorld
-    states: Sequence[Any]
-    frames: np.ndarray
-    moves: np.ndarray
-    worlds: Sequence[int]
-    idle: int
-    done_is: str
-    left_is: str
+    @property
+    def env(self) -> RealWorld: ...
+
+    @property
+    def states(self) -> Sequence[Any]: ...
+
+    @property
+    def frames(self) -> np.ndarray: ...
+
+    @property
+    def moves(self) -> np.ndarray: ...
+
+    @property
+    def worlds(self) -> Sequence[int]: ...
+
+    @property
+    def idle(self) -> int: ...
+
+    @property
+    def done_is(self) -> str: ...
+
+    @property
+    def left_is(self) -> str: ...
 
     def goal(self, world: WorldModel) -> Objective:
         """What plans are for, one goal an episode."""
