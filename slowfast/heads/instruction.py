@@ -3,6 +3,10 @@
 The words scale and shift what is seen (feature-wise linear modulation: Perez et al. 2018, "FiLM"), and what the head
 answers is made a true chance by a slope and an offset that are fitted on held-out episodes (Platt 1999). One frame has
 to show that the instruction is done: "the red cube is on the left" can be told, "it has moved to the left" cannot.
+
+A planner that looks a few steps ahead gets nowhere by that alone while all that it can reach is far from done. So a
+head may also say how soon it will be: what a step later is worth, to the power of the steps that it takes whoever
+recorded the clips (a value function of goals: Schaul et al. 2015, of the policy that the data came from).
 """
 
 from __future__ import annotations
@@ -21,14 +25,18 @@ from slowfast.heads.words import Words, split
 
 @dataclass(frozen=True)
 class InstructionConfig:
-    """``channels`` of a latent; ``words`` that are known, in lower case. Raises ValueError when there is none, or when
-    one of them is not a single word in lower case."""
+    """``channels`` of a latent; ``words`` that are known, in lower case; ``soon``: what being done a step later is
+    worth, in [0, 1), with 0 for a head that does not say how soon. Raises ValueError when there is no word, or when one
+    of them is not a single word in lower case."""
 
     channels: int
     words: tuple[str, ...]
     width: int = 48
+    soon: float = 0.0
 
     def __post_init__(self) -> None:
+        if not 0 <= self.soon < 1:
+            raise ValueError(f"soon is in [0, 1), got {self.soon}")
         if not self.words:
             raise ValueError("an instruction head has to know words, got none")
         for word in self.words:
@@ -46,11 +54,13 @@ class InstructionHead(nn.Module):
 
     def __init__(self, config: InstructionConfig) -> None:
         super().__init__()
-        self.config, width = config, config.width
+        self.config, width, answers = config, config.width, 2 if config.soon else 1
         self.words = Words(config.words, width)
         self.look = look(config.channels, width)
         self.told = nn.Linear(width, 4 * width)
-        self.answer = nn.Sequential(nn.SiLU(), nn.Linear(2 * width, 2 * width), nn.SiLU(), nn.Linear(2 * width, 1))
+        self.answer = nn.Sequential(
+            nn.SiLU(), nn.Linear(2 * width, 2 * width), nn.SiLU(), nn.Linear(2 * width, answers)
+        )
         for name, value in (("slope", 1.0), ("offset", 0.0), ("threshold", 0.5)):
             self.register_buffer(name, torch.tensor(value))
 
@@ -74,17 +84,24 @@ class InstructionHead(nn.Module):
 
     def log_odds(self, latents: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
         """``float32 [B, n]``, calibrated."""
-        return self.calibrated(self.logits(latents, words))
+        return self.calibrated(self.logits(latents, words)[..., 0])
+
+    def log_soon(self, latents: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
+        """Logarithms ``float32 [B, n]`` of what is expected of ``config.soon`` to the power of the steps until it is
+        done. Raises ValueError for a head that has not learned it."""
+        if not self.config.soon:
+            raise ValueError("this instruction head says what is done, not how soon: train it with task.soon above 0")
+        return functional.logsigmoid(self.logits(latents, words)[..., 1])
 
     def logits(self, latents: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
-        """``float32 [B, n]``, as they are learned."""
+        """``float32 [B, n, 1 or 2]``, as they are learned: whether it is done, and how soon."""
         seen = self.look(latents.flatten(0, 1).to(self.told.weight.dtype)).unflatten(0, latents.shape[:2])
         return self.judged(seen, self.words(words)[:, None])
 
     def judged(self, seen: torch.Tensor, heard: torch.Tensor) -> torch.Tensor:
-        """Logits ``float32 [...]`` by what was seen ``[..., 2 * width]`` and heard ``[..., width]``."""
+        """Logits ``float32 [..., 1 or 2]`` by what was seen ``[..., 2 * width]`` and heard ``[..., width]``."""
         scale, shift = self.told(heard).chunk(2, -1)
-        return self.answer(seen * (1 + scale) + shift)[..., 0].float()
+        return self.answer(seen * (1 + scale) + shift).float()
 
     def calibrated(self, logits: torch.Tensor) -> torch.Tensor:
         """Log-odds that are true on held-out frames."""

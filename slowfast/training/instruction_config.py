@@ -23,12 +23,17 @@ class InstructionTaskConfig:
     """Share of words that are replaced by an unknown one, so that the head knows what it does not know."""
     noise: float = 0.3
     """Latents get up to this share of noise: what is dreamed is not as clear as what is seen."""
+    soon: float = 0.0
+    """What being done a step later is worth, in [0, 1): above 0 the head also learns how soon an instruction will be
+    done, by how soon it was in its episode."""
     validation_episodes: int = 32
     """Episodes held out at the end of the data, when it is a single data set without a `validation` folder beside."""
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
             raise ValueError(f"batch_size is at least 1, got {self.batch_size}")
+        if not 0 <= self.soon < 1:
+            raise ValueError(f"soon is in [0, 1), got {self.soon}")
         if not 0 <= self.swapped < 1:
             raise ValueError(f"swapped is a share below 1, got {self.swapped}")
         if not 0 <= self.noise < 1 or not 0 <= self.unknown < 1:

@@ -84,3 +84,20 @@ def words_auc(own: Tensor, others: Tensor) -> float:
     ``[N, k]``; ties count half. 0.5 for a head that does not listen."""
     above = (own[:, None] > others).double() + 0.5 * (own[:, None] == others).double()
     return float(above.mean())
+
+
+def soon_figures(told: Tensor, true: Tensor) -> dict[str, float]:
+    """Of how soon an instruction is done, as it is told and as it was, both ``float32 [N]`` in [0, 1], of frames in
+    which it is not yet: ``soon_error``, the mean squared error, beside that of always saying their mean; and
+    ``soon_order``, how often of two frames the one in which it comes sooner is told to (0.5 by guessing; of pairs that
+    differ, a frame and the one half the list further)."""
+    order = torch.randperm(len(true), generator=torch.Generator().manual_seed(0))
+    told, true = told[order], true[order]
+    others, other_true = told.roll(len(told) // 2), true.roll(len(true) // 2)
+    differ = true != other_true
+    ahead = ((told > others) == (true > other_true)).double()
+    return {
+        "soon_error": float((told - true).square().mean()),
+        "soon_error_of_mean": float(true.var(correction=0)),
+        "soon_order": float(ahead[differ].mean()) if differ.any() else 0.5,
+    }

@@ -16,7 +16,13 @@ from slowfast.heads.instruction import InstructionConfig, InstructionHead
 from slowfast.heads.words import UNKNOWN, vocabulary
 from slowfast.training.held_out import AT_ONCE, check_data, device_of
 from slowfast.training.instruction_config import InstructionTaskConfig
-from slowfast.training.instruction_figures import cross_fitted, instruction_figures, platt, words_auc
+from slowfast.training.instruction_figures import (
+    cross_fitted,
+    instruction_figures,
+    platt,
+    soon_figures,
+    words_auc,
+)
 from slowfast.training.instructions import EpisodeInstructions, PairSampler
 from slowfast.training.outcome_figures import best_threshold, check_metrics
 from slowfast.training.random import numpy_generator, torch_generator
@@ -26,20 +32,22 @@ from slowfast.world_model import WorldModel
 DRAW, LOSS, OTHERS, FOLDS = 40, 41, 42, 43  # streams of random numbers
 OTHER_WORDS = 16
 """Other instructions, at most, that a held-out frame is ranked against."""
-Said = tuple[Tensor, Tensor, Tensor]
-"""Latents ``[B, 1, C, h, w]``, word numbers ``[B, L]``, done ``bool [B]``."""
+Said = tuple[Tensor, Tensor, Tensor, Tensor]
+"""Latents ``[B, 1, C, h, w]``, word numbers ``[B, L]``, done ``bool [B]``, how soon ``float32 [B]``, nan if unknown."""
 
 
 class Told(NamedTuple):
     """Of the frames of a part of which it is known whether their own instruction is done: ``logits`` and ``done``
     ``[N]``, ``folds`` ``int64 [N]`` (0 and 1, whole episodes); of those in which it is: ``shown`` ``[M]`` and, with
-    other instructions, ``others`` ``[M, k]``."""
+    other instructions, ``others`` ``[M, k]``; of those in which it is not yet, where how soon it was is known,
+    ``soon`` ``[K, 2]``: as it is told and as it was."""
 
     logits: Tensor
     done: Tensor
     folds: Tensor
     shown: Tensor
     others: Tensor
+    soon: Tensor
 
 
 class InstructionTask:
@@ -47,7 +55,8 @@ class InstructionTask:
 
     ``train`` holds latents of ``world.codec``, whose episodes were told ``instructions``; ``measured`` holds frames.
     Which pairs of frames and words are learned from, and what false ones among them do, says
-    :mod:`slowfast.training.instructions`. Loss: cross-entropy. Raises DatasetError when nothing that was said was ever
+    :mod:`slowfast.training.instructions`. Loss: cross-entropy, of how soon as well
+    where that is learned. Raises DatasetError when nothing that was said was ever
     done, or a part has no instructions; ImportError without torchmetrics.
     """
 
@@ -69,7 +78,7 @@ class InstructionTask:
         known = vocabulary(instructions.texts[number] for number in self.sampler.followed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.module = InstructionHead(InstructionConfig(world.codec.latent_channels, known))
+            self.module = InstructionHead(InstructionConfig(world.codec.latent_channels, known, soon=config.soon))
         world.instruction = self.module
         self.texts = self.module.words.read(instructions.texts)
         self.measured = {name: (part, EpisodeInstructions.of(part, config)) for name, part in measured.items()}
@@ -79,17 +88,22 @@ class InstructionTask:
         words = self.texts[torch.from_numpy(pairs.texts)]
         lost = numpy_generator(self.seed, DRAW, index).random(words.shape) < self.config.unknown
         words = torch.where(torch.from_numpy(lost) & (words > UNKNOWN), UNKNOWN, words)
-        return torch.from_numpy(raw["latents"]), words, torch.from_numpy(pairs.done)
+        return torch.from_numpy(raw["latents"]), words, torch.from_numpy(pairs.done), torch.from_numpy(pairs.soon)
 
     def loss(self, batch: Said, index: int) -> tuple[Tensor, dict[str, Tensor]]:
-        latents, words, done = (part.to(device_of(self.module)) for part in batch)
+        latents, words, done, soon = (part.to(device_of(self.module)) for part in batch)
         generator = torch_generator(self.seed, LOSS, index)
         share = self.config.noise * torch.rand(len(latents), 1, 1, 1, 1, generator=generator)
         noise = torch.randn(latents.shape, generator=generator)
         noisy = torch.lerp(latents, noise.to(latents.device), share.to(latents.device))
         logits = self.module.logits(noisy, words)[:, 0]
-        right = ((logits > 0) == done).float().mean()
-        return functional.binary_cross_entropy_with_logits(logits, done.float()), {"right": right.detach()}
+        right = ((logits[:, 0] > 0) == done).float().mean()
+        loss = functional.binary_cross_entropy_with_logits(logits[:, 0], done.float())
+        if self.config.soon:
+            known = soon.isfinite()
+            losses = functional.binary_cross_entropy_with_logits(logits[:, 1], soon.nan_to_num(), reduction="none")
+            loss = loss + (losses * known).sum() / known.sum().clamp(min=1)
+        return loss, {"right": right.detach()}
 
     @torch.no_grad()
     def validate(self, step: int, folder: Path) -> dict[str, float]:
@@ -112,6 +126,8 @@ class InstructionTask:
             found = instruction_figures(odds.sigmoid(), told.done, self.share, float(self.module.threshold))
             if told.others.numel():
                 found["words_auc"] = words_auc(told.shown, told.others)
+            if told.soon.numel():
+                found |= soon_figures(*told.soon.unbind(1))
             results |= {f"{name}{figure}": value for figure, value in found.items()}
         return results
 
@@ -129,12 +145,15 @@ class InstructionTask:
             seen = self._seen(part, i)
             own, done = instructions.said[i], torch.from_numpy(instructions.done[i])
             known = done | torch.from_numpy(instructions.not_yet[i])
-            logits = self.module.judged(seen, heard[own]).cpu()
+            answers = self.module.judged(seen, heard[own]).cpu()
+            logits, soon = answers[:, 0], torch.from_numpy(instructions.soon[i])
+            waiting = torch.from_numpy(instructions.not_yet[i]) & soon.isfinite() & (self.config.soon > 0)
             rest = np.delete(np.arange(len(heard)), own)
             drawn = numpy_generator(self.seed, OTHERS, i).permutation(rest)[:OTHER_WORDS]
-            others = self.module.judged(seen[done.to(device), None], heard[torch.from_numpy(drawn).to(device)]).cpu()
+            others = self.module.judged(seen[done.to(device), None], heard[torch.from_numpy(drawn).to(device)])[..., 0]
             folds = torch.full((int(known.sum()),), int(halves[i]))
-            found.append(Told(logits[known], done[known], folds, logits[done], others))
+            how_soon = torch.stack([answers[waiting, -1].sigmoid(), soon[waiting]], 1)
+            found.append(Told(logits[known], done[known], folds, logits[done], others.cpu(), how_soon))
         return Told(*(torch.cat(column) for column in zip(*found, strict=True)))
 
     def _seen(self, part: Subset, i: int) -> Tensor:

@@ -12,6 +12,9 @@ What is known of a frame and an instruction:
   is done goes down to about ``1 / (1 + q * swapped pairs / true pairs)`` (0.92 for one in ten) and the order of pairs
   stays as it is. The slope and offset of the head are fitted on frames with their own instruction alone.
 
+How soon an instruction is done is known of the first two kinds: at once, or when its episode did it. An episode that
+never did it says so of frames that are not too near its end.
+
 Every instruction is drawn equally often for each kind of pair, so that the words alone say nothing of the answer. For
 that an instruction which no episode ever followed has to be left out.
 """
@@ -36,12 +39,14 @@ from slowfast.training.splits import Subset
 class EpisodeInstructions:
     """``texts``: the distinct instructions, words in lower case with blanks between them; ``said`` ``int64 [N]``: which
     of them each episode was told, -1 for none. ``done`` and ``not_yet``: ``bool [T + 1]`` of each episode, both False
-    where it is not known."""
+    where it is not known. ``soon``: ``float32 [T + 1]``, the discount of a step to the power of the steps until it is
+    done, nan where that is not known."""
 
     texts: tuple[str, ...]
     said: np.ndarray
     done: Sequence[np.ndarray]
     not_yet: Sequence[np.ndarray]
+    soon: Sequence[np.ndarray] = ()
 
     @classmethod
     def of(cls, part: Subset, config: InstructionTaskConfig) -> EpisodeInstructions:
@@ -60,7 +65,8 @@ class EpisodeInstructions:
             before = np.cumsum(frames) == 0
             done.append(frames & bool(text))
             not_yet.append(before & bool(text))
-        return cls(tuple(texts), np.array([numbers[text] for text in told], np.int64), done, not_yet)
+        soon = [how_soon(own, early, config.soon) for own, early in zip(done, not_yet, strict=True)]
+        return cls(tuple(texts), np.array([numbers[text] for text in told], np.int64), done, not_yet, soon)
 
     @property
     def share(self) -> float:
@@ -69,19 +75,32 @@ class EpisodeInstructions:
         return done / max(done + sum(int(own.sum()) for own in self.not_yet), 1)
 
 
+def how_soon(done: np.ndarray, not_yet: np.ndarray, discount: float) -> np.ndarray:
+    """``discount`` to the power of the steps until it is done, ``float32 [T + 1]``: 1 where it is done, 0 where the
+    episode goes on for long and does not do it, nan where that is not known."""
+    frames = np.arange(len(done))
+    first = int(done.argmax()) if done.any() else None
+    if first is None:
+        early = np.where(discount ** (len(done) - 1 - frames) < OPEN, 0.0, np.nan)
+    else:
+        early = discount ** np.maximum(first - frames, 0.0)
+    return np.where(done, 1.0, np.where(not_yet, early, np.nan)).astype(np.float32)
+
+
 def spoken(text: object) -> str:
     """Its words with blanks between them; none for anything but text."""
     return " ".join(split(text)) if isinstance(text, str) else ""
 
 
 class Pairs(NamedTuple):
-    """``episodes`` and ``frames`` ``int64 [B]``, the instruction that each comes with ``texts`` ``int64 [B]``, and
-    whether it is ``done`` ``bool [B]``."""
+    """``episodes`` and ``frames`` ``int64 [B]``, the instruction that each comes with ``texts`` ``int64 [B]``,
+    whether it is ``done`` ``bool [B]``, and how ``soon`` it will be ``float32 [B]``, nan where that is not known."""
 
     episodes: np.ndarray
     frames: np.ndarray
     texts: np.ndarray
     done: np.ndarray
+    soon: np.ndarray
 
 
 class PairSampler(WindowSampler):
@@ -93,6 +112,7 @@ class PairSampler(WindowSampler):
         super().__init__(lengths, [WindowShape(0, 1)], batch_size, seed)
         self._firsts = np.concatenate([[0], np.cumsum(lengths + 1)])
         said = np.repeat(instructions.said, lengths + 1)
+        self._soon = np.concatenate(instructions.soon or [np.full(len(own), np.nan) for own in instructions.done])
         done, not_yet = (np.concatenate(own) for own in (instructions.done, instructions.not_yet))
         self.followed = np.unique(said[done])
         """Instructions that some episode did, in ascending order."""
@@ -118,7 +138,8 @@ class PairSampler(WindowSampler):
         frames = np.where(kinds == 1, early, chosen)
         texts = np.choose(kinds, [shown, waiting, other])
         episodes = np.searchsorted(self._firsts, frames, side="right") - 1
-        return Pairs(episodes, frames - self._firsts[episodes], texts, np.equal(kinds, 0))
+        soon = np.where(kinds == 2, np.nan, self._soon[frames]).astype(np.float32)
+        return Pairs(episodes, frames - self._firsts[episodes], texts, np.equal(kinds, 0), soon)
 
     def draw(self, step: int) -> tuple[WindowShape, np.ndarray, np.ndarray]:
         """Shape, episodes ``int64 [B]`` and frames ``int64 [B]`` of batch ``step``."""
@@ -140,6 +161,8 @@ class _Grouped:
         return self.texts[group], self.frames[self.firsts[group] + (where * self.counts[group]).astype(np.int64)]
 
 
+OPEN = 0.05
+"""What being done right after the end of an episode would be worth to a frame, from which it is open how soon it is."""
 NEVER = (
     "no episode of the training data ever did what it was told: by `success` and `least_reward` no frame is one in "
     "which an instruction is done"

@@ -14,10 +14,10 @@ from slowfast.world_model import WorldModel
 TEXTS = ["Push the red cube to the left side.", "bring the blue cube to the red cube"]
 
 
-def head(width: int = 48) -> InstructionHead:
+def head(width: int = 48, soon: float = 0.0) -> InstructionHead:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return InstructionHead(InstructionConfig(4, vocabulary(TEXTS), width)).eval()
+        return InstructionHead(InstructionConfig(4, vocabulary(TEXTS), width, soon)).eval()
 
 
 def frames(batch: int = 2, count: int = 3) -> torch.Tensor:
@@ -51,10 +51,23 @@ def test_what_is_told_are_chances_and_their_logarithms() -> None:
     words = own.read(TEXTS)
     chances = own(frames(), words)
     assert chances.shape == (2, 3)
-    torch.testing.assert_close(chances, (2 * own.logits(frames(), words) - 1).sigmoid())
+    torch.testing.assert_close(chances, (2 * own.logits(frames(), words)[..., 0] - 1).sigmoid())
     torch.testing.assert_close(own.log_chances(frames(), words), chances.log())
     own.threshold.fill_(float(chances[0, 1].detach()))
     assert own.done(chances)[0, 1]
+
+
+def test_how_soon_is_told_by_heads_that_learned_it(tmp_path: Path) -> None:
+    own, words = head(soon=0.9), head().read(TEXTS)
+    torch.testing.assert_close(own.log_soon(frames(), words).exp(), own.logits(frames(), words)[..., 1].sigmoid())
+    own.save_pretrained(tmp_path)
+    again = InstructionHead.from_pretrained(tmp_path)
+    assert again.config.soon == 0.9
+    torch.testing.assert_close(again.log_soon(frames(), words), own.log_soon(frames(), words))
+    with pytest.raises(ValueError, match="not how soon"):
+        head().log_soon(frames(), words)
+    with pytest.raises(ValueError, match="soon is in"):
+        InstructionConfig(4, ("go",), soon=1.0)
 
 
 def test_each_frame_is_judged_by_itself_and_by_its_own_words() -> None:

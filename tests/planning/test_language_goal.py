@@ -56,6 +56,22 @@ def test_what_is_far_from_done_is_still_told_apart(world: WorldModel) -> None:
     assert LanguageGoal("go left")(outcome).unique().numel() == 6
 
 
+def test_how_soon_counts_where_the_head_has_learned_it(world: WorldModel) -> None:
+    outcome, done = outcome_of(world, 4, 3), LanguageGoal("go left")(outcome_of(world, 4, 3))
+    with pytest.raises(ValueError, match="has not learned how soon"):
+        LanguageGoal.of(world, "go left", soon=True)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        config = InstructionConfig(4, ("go", "left", "right"), width=16, soon=0.8)
+        world.instruction = head = InstructionHead(config).eval()
+    told = head.log_soon(outcome.latents, head.read(["go left"]).expand(4, -1)).detach()
+    by_itself, asked = (LanguageGoal.of(world, "go left", last=1.0, soon=soon)(outcome) for soon in (None, True))
+    torch.testing.assert_close(by_itself, -told[:, -1])
+    assert torch.equal(by_itself, asked)
+    assert not torch.allclose(LanguageGoal("go left", soon=False)(outcome), LanguageGoal("go left")(outcome))
+    assert done.shape == by_itself.shape
+
+
 def test_each_episode_may_have_its_own_words(world: WorldModel) -> None:
     outcome = outcome_of(world, 6, 2)
     left, right = (LanguageGoal(text)(outcome) for text in TEXTS)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from slowfast.training.instruction_figures import cross_fitted, platt, words_auc
-from slowfast.training.instructions import EpisodeInstructions, PairSampler
+from slowfast.training.instruction_figures import cross_fitted, platt, soon_figures, words_auc
+from slowfast.training.instructions import EpisodeInstructions, PairSampler, how_soon
 
 
 def instructions() -> EpisodeInstructions:
@@ -15,7 +15,8 @@ def instructions() -> EpisodeInstructions:
     frames = [np.arange(count) for count in (4, 6, 3, 3, 3)]
     done = [frames[0] == 3, frames[1] >= 4, frames[2] == 2, frames[3] == 1, frames[4] < 0]
     not_yet = [np.cumsum(own) == 0 for own in done]
-    return EpisodeInstructions(("a", "b", "c", "d"), np.array([0, 0, 1, 2, 3]), done, not_yet)
+    soon = [how_soon(*own, 0.5) for own in zip(done, not_yet, strict=True)]
+    return EpisodeInstructions(("a", "b", "c", "d"), np.array([0, 0, 1, 2, 3]), done, not_yet, soon)
 
 
 def test_pairs_are_done_not_yet_done_or_done_and_spoken_of_otherwise() -> None:
@@ -35,17 +36,41 @@ def test_pairs_are_done_not_yet_done_or_done_and_spoken_of_otherwise() -> None:
         )
 
 
+def test_how_soon_is_known_of_frames_with_their_own_words() -> None:
+    """A step later is worth half."""
+    given = instructions()
+    assert given.soon[0].tolist() == [0.125, 0.25, 0.5, 1.0]
+    assert np.isnan(given.soon[3]).tolist() == [False, False, True], "what comes after is not known"
+    assert np.isnan(given.soon[4]).all(), "so short an episode may have done it right after its end"
+    never = how_soon(np.zeros(8, bool), np.ones(8, bool), 0.5)
+    assert never[:2].tolist() == [0, 0]
+    assert np.isnan(never[-4:]).all()
+    pairs = PairSampler(given, 0.4, 20_000, seed=3).pairs(7)
+    own = given.said[pairs.episodes] == pairs.texts
+    assert np.isnan(pairs.soon[~own]).all()
+    expected = [given.soon[episode][frame] for episode, frame in zip(pairs.episodes, pairs.frames, strict=True)]
+    assert np.array_equal(pairs.soon[own], np.array(expected)[own], equal_nan=True)
+    assert (pairs.soon[pairs.done] == 1).all()
+
+
+def test_how_well_it_is_told_how_soon_stands_beside_their_mean() -> None:
+    true = torch.rand(2000, generator=torch.Generator().manual_seed(0))
+    right, wrong, guessed = (soon_figures(told, true) for told in (true, 1 - true, torch.full((2000,), 0.5)))
+    assert (right["soon_error"], right["soon_order"], wrong["soon_order"]) == (0, 1, 0)
+    assert guessed["soon_error"] == pytest.approx(guessed["soon_error_of_mean"], rel=0.01)
+
+
 def test_batches_are_decided_by_seed_and_step_alone() -> None:
     one, other = (PairSampler(instructions(), 0.4, 16, seed=3) for _ in range(2))
     other.pairs(0)
-    assert all(np.array_equal(*pair) for pair in zip(one.pairs(4), other.pairs(4), strict=True))
+    assert all(np.array_equal(*pair, equal_nan=True) for pair in zip(one.pairs(4), other.pairs(4), strict=True))
     assert not np.array_equal(one.pairs(4).frames, one.pairs(5).frames)
     assert np.array_equal(one.draw(4)[1], one.pairs(4).episodes)
 
 
 def test_a_single_instruction_is_never_swapped() -> None:
     given = instructions()
-    alone = EpisodeInstructions(("a",), np.array([0, 0]), given.done[:2], given.not_yet[:2])
+    alone = EpisodeInstructions(("a",), np.array([0, 0]), given.done[:2], given.not_yet[:2], given.soon[:2])
     pairs = PairSampler(alone, 0.4, 200, seed=0).pairs(0)
     assert set(pairs.texts) == {0}
     assert 0.35 < pairs.done.mean() < 0.65

@@ -162,6 +162,24 @@ def test_its_report_stands_beside_what_blind_guesses_reach(trained: TrainInstruc
     assert figures["instruction_calibration"] < 0.1, "few frames are done, and of few nobody may be certain"
 
 
+def test_how_soon_it_will_be_done_is_learned_beside_whether_it_is(
+    pushed: Path, world: Path, latents: Path, tmp_path: Path
+) -> None:
+    config = config_of(pushed, world, tmp_path, latents)
+    assert run(replace(config, task=replace(config.task, soon=0.8))) == 0
+    figures = figures_of(config)
+    assert figures["soon_error"] < 0.9 * figures["soon_error_of_mean"]
+    assert figures["soon_order"] > 0.6
+    assert figures["instruction_auc"] > 0.9
+    own = WorldModel.from_pretrained(tmp_path / "model")
+    assert own.instruction is not None
+    way = np.stack([picture({"red": (3, column), "blue": (9, 6)}) for column in (6, 4, 2)])
+    nearer = own.instruction.log_soon(
+        own.encode(way[None]), own.instruction.read(["push the red square to the left side"])
+    )
+    assert nearer[0].diff().min() > 0
+
+
 def test_a_finished_run_is_judged_again_and_keeps_what_makes_chances_true(trained: TrainInstruction) -> None:
     before = WorldModel.from_pretrained(trained.run / "model").instruction
     assert before is not None
@@ -223,7 +241,7 @@ def test_clips_from_which_nothing_can_be_learned_are_refused(pushed: Path, world
 
 
 def test_shares_are_shares() -> None:
-    for wrong in ({"swapped": 1.0}, {"noise": -0.1}, {"unknown": 1.0}, {"batch_size": 0}):
+    for wrong in ({"swapped": 1.0}, {"noise": -0.1}, {"unknown": 1.0}, {"batch_size": 0}, {"soon": 1.0}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             InstructionTaskConfig(**wrong)  # type: ignore[arg-type]
 
