@@ -44,6 +44,7 @@ POLICIES = {
     "mixed": "slowfast.envs.doom_rooms.restless:MixedPolicy",
     "random": "slowfast.envs.policies:RandomPolicy",
     "restless": "slowfast.envs.doom_rooms.restless:RestlessPolicy",
+    "stubborn": "slowfast.envs.doom_rooms.restless:StubbornPolicy",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from slowfast.envs.doom_rooms.motion import BACKWARD, FORWARD, STRAFE_LEFT, STRAFE_RIGHT, TURN_LEFT, TURN_RIGHT
 from slowfast.envs.doom_rooms.policies import ExploringPolicy
 
 MIX = (0.3, 0.3, 0.2, 0.05, 0.05, 0.05, 0.05)
@@ -36,3 +37,22 @@ class MixedPolicy(RestlessPolicy):
     """Half of its episodes are plain exploration, as a user's own clips would be; the other half are restless."""
 
     shares = (0.0, 0.0, 0.15, 0.6)
+
+
+class StubbornPolicy(MixedPolicy):
+    """As :class:`MixedPolicy`, but now and then it walks straight on, whatever stands in the way.
+
+    Who finds the way around everything hardly ever runs into a wall: one step forward in fifty, and never twice. A
+    model that is trained on nothing else learns that a step forward always leads forward, through walls too.
+    """
+
+    straight = 0.35
+    """Chance that what comes next is a straight walk."""
+
+    def _choose_behaviour(self) -> None:
+        if self.rng.random() >= self.straight:
+            return super()._choose_behaviour()
+        self._last_behaviour = "walk straight on"
+        turn = self._either(TURN_LEFT, TURN_RIGHT)
+        move = int(self.rng.choice((FORWARD, BACKWARD, STRAFE_LEFT, STRAFE_RIGHT), p=(0.7, 0.1, 0.1, 0.1)))
+        self._queue.extend([turn] * int(self.rng.integers(0, 7)) + [move] * int(self.rng.integers(4, 13)))
