@@ -61,11 +61,11 @@ def _sentence(pair: dict[str, Any]) -> str:
 
 def _notes(result: dict[str, Any]) -> str:
     settings, where = result["settings"], result["machine"]
-    own = result["world_frames"]
+    own, plural = result["world_frames"], "s" * (settings["trainings"] > 1)
     trained = "" if own is None else f" The world itself was trained on {own:,} real frames, once and for any task."
     return (
         f"Episodes of {settings['episode']} steps in {len(result['seeds'])} worlds of the {settings['split']} seeds; "
-        f"{settings['trainings']} trainings an arm. In brackets 95 % bootstrap intervals over worlds "
+        f"{settings['trainings']} training{plural} an arm. In brackets 95 % bootstrap intervals over worlds "
         f"and trainings.{trained} Dreams of `{result['world']}`, memory {settings['memory']}, "
         f"{settings['environments']} at once.{_sampled(settings)} Minutes of one training, "
         f"{where['threads']} threads of {where['cpu']}."
@@ -93,6 +93,25 @@ def plan_table(result: dict[str, Any] | None) -> str:
         f"most {config['limit']} steps (who needs more counts with {config['limit']}); {config['planner']} "
         f"({settings}); in brackets 95 % bootstrap intervals over worlds. *Seconds*: planning and acting, of all "
         f"worlds.{_sampled(config)}"
+    )
+
+
+def walls_table(result: dict[str, Any] | None) -> str:
+    """How far a step forward leads at a wall and in the open: ``walls.json``."""
+    if result is None:
+        return NOT_MEASURED
+    where = {"wall": "at a wall", "open": "in the open"}
+    rows = []
+    for row in result["rows"]:
+        true = result["true"][row["place"]]
+        cells = [_of(interval, ".2f") for interval in (true, row["odometry"], row["dreamed"])]
+        rows.append([f"{row['world']}, {where[row['place']]}", *cells])
+    settings = result["settings"]
+    table = markdown_table(["", "really", "read from true frames", "in the dream"], rows)
+    return (
+        f"{table}\n\nSteps that a step forward leads, means of {settings['ahead']} in a row, without memory, at "
+        f"{settings['places']} places of each kind in rooms of the {settings['split']} seeds; in brackets 95 % "
+        "bootstrap intervals over places."
     )
 
 

@@ -15,7 +15,7 @@ import loading
 import tyro
 from format_tables import doctor_table, formats_table, fuzz_table
 from memory_tables import ablation_table, loop_table, trust_table, tuning_table
-from policy_tables import follow_table, plan_table
+from policy_tables import follow_table, plan_table, policies_table, walls_table
 from recall_tables import recall_all, recall_beyond
 from report import RESULTS, filled, read_json, write_text
 from tables import long_table, quality_table, routes_table, step_table, update_table
@@ -33,6 +33,11 @@ PAGES: dict[str, dict[str, tuple[str, Callable[[dict[str, Any] | None], str]]]] 
         "formats": ("formats.json", formats_table),
         "fuzz": ("fuzz.json", fuzz_table),
     },
+    "docs/policies.md": {
+        "policies": ("dream_ppo.json", policies_table),
+        "walls": ("walls.json", walls_table),
+    },
+    "docs/tabletop.md": {"plan": ("plan_tabletop.json", plan_table)},
     "docs/concepts.md": {"routes": ("world_quality.json", routes_table)},
     "docs/data.md": {"loading": ("loading.json", loading.as_table)},
     "docs/doctor.md": {"doctor": ("doctor_faults.json", doctor_table)},

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from slowfast.envs.doom_rooms.env import DoomRoomsEnv
+from slowfast.envs.doom_rooms.motion import FORWARD
 from slowfast.envs.doom_rooms.tours import revisits
 from slowfast.envs.policies import make_policy
 
@@ -98,3 +99,18 @@ def test_half_of_the_restless_episodes_have_actions_that_their_past_does_not_giv
     assert max(repeated) < 0.85  # the explorer alone repeats up to nine moves in ten
     assert 3 <= np.sum(np.array(repeated) < 0.46) <= 13
     assert min(repeated) < 0.35
+
+
+def test_the_stubborn_run_into_walls_where_explorers_hardly_do() -> None:
+    env, blocked = DoomRoomsEnv(), {}
+    try:
+        for name in ("mixed", "stubborn"):
+            walks = [_episode(env, name, seed, 80) for seed in range(12)]
+            forward = np.concatenate([np.array(actions) == FORWARD for actions, *_ in walks])
+            moved = [np.linalg.norm(np.diff(np.stack(poses)[:, :2], axis=0), axis=1) for _, poses, _ in walks]
+            still = np.concatenate(moved) < env.motion.step_units / 10
+            blocked[name] = (still & forward).sum() / forward.sum()
+    finally:
+        env.close()
+    assert blocked["mixed"] < 0.06
+    assert blocked["stubborn"] > 0.15
