@@ -19,6 +19,7 @@ from torch import nn
 from slowfast.conditioning.encoder import ActionEncoder
 from slowfast.model_folder import save_model
 from slowfast.slow.config import MaskedDiffusionConfig, SamplingConfig
+from slowfast.slow.moving import weights
 from slowfast.slow.noise import CLEAN, NoiseProcess
 from slowfast.slow.prefix import KeptPrefix
 from slowfast.slow.unet import MaskedUNet3D
@@ -89,6 +90,7 @@ class MaskedVideoDiffusion(nn.Module):
         prefix_noise: float = 0.0,
         shift: float | None = None,
         levels: str = "trained",
+        motion: float = 0.0,
     ) -> torch.Tensor:
         """Mean squared error over the new frames, ``[B]`` (Eq. 2).
 
@@ -97,6 +99,7 @@ class MaskedVideoDiffusion(nn.Module):
         the network is told (augmentation against drift). ``shift``: in place of the config's ``training_shift``.
         ``levels``: where noise levels are drawn: ``trained``, as ever; ``sampled``, from those alone that sampling in
         ``config.steps`` steps visits; ``start``, always the one that sampling starts from, where there is only noise.
+        ``motion``: by how much more what moves weighs, see :mod:`slowfast.slow.moving`.
         """
         latents, prefix = windows.latents, windows.prefix
         visited = None if levels == "trained" else self.noise.timesteps(self.config.steps, "cpu").float()
@@ -108,7 +111,10 @@ class MaskedVideoDiffusion(nn.Module):
         shown = level if self.config.prefix_timestep == "own" else level[:, -1:].expand_as(level)
         prediction = self.predict(noisy, shown, windows.actions)[:, prefix:]
         target = self.noise.target(latents, noise, level)[:, prefix:]
-        return (prediction - target).float().square().flatten(1).mean(1)
+        errors = (prediction - target).float().square()
+        if motion:
+            errors = errors * weights(latents.float(), prefix, motion)
+        return errors.flatten(1).mean(1)
 
     @torch.no_grad()
     def generate(

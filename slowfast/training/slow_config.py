@@ -22,6 +22,8 @@ class SlowTaskConfig:
     """Share of windows without any action: what fast learning by the paper's rule and guidance need."""
     phrases: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """More phrasings of action labels, one drawn a window."""
+    motion: float = 0.0
+    """Where little of a picture moves: by how much more the loss weighs a place that moves than one that does not."""
     prefix_noise: float = 0.0
     """Against drift: largest noise level of the shown frames, as a share of all levels; the network is told it."""
     own_prefix: float = 0.0
@@ -56,6 +58,8 @@ class SlowTaskConfig:
     def __post_init__(self) -> None:
         if self.batch_size < 1 or self.validation_windows < 2:
             raise ValueError("batch_size has to be at least 1 and validation_windows at least 2")
+        if self.motion < 0:
+            raise ValueError(f"motion is at least 0, got {self.motion}")
         if not self.shapes:
             raise ValueError("shapes needs at least one (prefix, new, weight)")
         if (

@@ -101,7 +101,7 @@ class SlowTask:
         else:
             windows = self._with_own_prefix(batch, index)
         generators = [torch_generator(self.seed, LOSS, index)]
-        loss = self.module.loss(windows, generators, self.config.prefix_noise).mean()
+        loss = self.module.loss(windows, generators, self.config.prefix_noise, motion=self.config.motion).mean()
         shape = f"loss_{windows.prefix}+{windows.latents.shape[1] - windows.prefix}"
         return loss, {shape: loss.detach()}
 
