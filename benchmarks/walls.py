@@ -73,7 +73,7 @@ def main(settings: Settings) -> None:
         found = {kind: places(real, seeds, settings, kind == "wall") for kind in ("wall", "open")}
     finally:
         env.close()
-    rows = [row for name, world in loaded.items() for row in measured(name, world, found, settings)]
+    rows = [row for name, world in loaded.items() for row in measured(called(name), world, found, settings)]
     result = {
         "settings": {name: value for name, value in asdict(settings).items() if name not in ("out", "worlds")},
         "machine": machine(settings.threads),
@@ -82,6 +82,12 @@ def main(settings: Settings) -> None:
     }
     write_json(settings.out, result)
     print(walls_table(result))
+
+
+def called(name: str) -> str:
+    """A world that ships by its name, another by its run's."""
+    folder = Path(name)
+    return folder.resolve().parent.name if folder.name == "model" else folder.name
 
 
 def places(env: DoomRoomsEnv, seeds: Iterable[int], settings: Settings, at_wall: bool) -> Places:

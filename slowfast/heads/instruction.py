@@ -1,8 +1,10 @@
 """Whether what was said is done: how likely, by the latents of one frame and an instruction in words.
 
-The words scale and shift what is seen (feature-wise linear modulation: Perez et al. 2018, "FiLM"), and what the head
-answers is made a true chance by a slope and an offset that are fitted on held-out episodes (Platt 1999). One frame has
-to show that the instruction is done: "the red cube is on the left" can be told, "it has moved to the left" cannot.
+The words point: each of a few queries that they make is compared with every place of the picture, and the answer is
+given by where those places are and what is there (soft attention: Bahdanau et al. 2015; its expected coordinates:
+Levine et al. 2016). It is made a true chance by a slope and an offset that are fitted on held-out episodes (Platt
+1999). One frame has to show that the instruction is done: "the red cube is on the left" can be told, "it has moved to
+the left" cannot.
 
 A planner that looks a few steps ahead gets nowhere by that alone while all that it can reach is far from done. So a
 head may also say how soon it will be: what a step later is worth, to the power of the steps that it takes whoever
@@ -19,8 +21,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from slowfast.heads.parts import look, read_head, save_head
+from slowfast.heads.parts import read_head, save_head
 from slowfast.heads.words import Words, split
+
+POINTS = 4
+"""Places that an instruction points at: a thing, where it should go, what else matters."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,7 @@ class InstructionConfig:
 
     channels: int
     words: tuple[str, ...]
-    width: int = 48
+    width: int = 64
     soon: float = 0.0
 
     def __post_init__(self) -> None:
@@ -56,11 +61,15 @@ class InstructionHead(nn.Module):
         super().__init__()
         self.config, width, answers = config, config.width, 2 if config.soon else 1
         self.words = Words(config.words, width)
-        self.look = look(config.channels, width)
-        self.told = nn.Linear(width, 4 * width)
-        self.answer = nn.Sequential(
-            nn.SiLU(), nn.Linear(2 * width, 2 * width), nn.SiLU(), nn.Linear(2 * width, answers)
+        self.look = nn.Sequential(
+            nn.Conv2d(config.channels, width, 3, padding=1), nn.SiLU(), nn.Conv2d(width, width, 3, padding=1), nn.SiLU()
         )
+        self.point = nn.Linear(width, POINTS * width)
+        wide = 2 * width
+        self.answer = nn.Sequential(
+            nn.Linear(POINTS * (width + 2) + width, wide), nn.SiLU(), nn.Linear(wide, wide), nn.SiLU()
+        )
+        self.told = nn.Linear(wide, answers)
         for name, value in (("slope", 1.0), ("offset", 0.0), ("threshold", 0.5)):
             self.register_buffer(name, torch.tensor(value))
 
@@ -99,9 +108,15 @@ class InstructionHead(nn.Module):
         return self.judged(seen, self.words(words)[:, None])
 
     def judged(self, seen: torch.Tensor, heard: torch.Tensor) -> torch.Tensor:
-        """Logits ``float32 [..., 1 or 2]`` by what was seen ``[..., 2 * width]`` and heard ``[..., width]``."""
-        scale, shift = self.told(heard).chunk(2, -1)
-        return self.answer(seen * (1 + scale) + shift).float()
+        """Logits ``float32 [..., 1 or 2]`` by what was seen ``[..., width, h, w]`` and heard ``[..., width]``."""
+        queries = self.point(heard).unflatten(-1, (POINTS, -1))  # [..., P, width]
+        height, width = seen.shape[-2:]
+        maps = seen.flatten(-2)  # [..., width, h * w]
+        shares = (queries @ maps / maps.shape[-2] ** 0.5).softmax(-1)
+        places, things = shares @ coordinates(height, width).to(shares), shares @ maps.transpose(-1, -2)
+        pointed = torch.cat([places, things], -1).flatten(-2)
+        known = torch.cat([pointed, heard.expand(*pointed.shape[:-1], -1)], -1)
+        return self.told(self.answer(known)).float()
 
     def calibrated(self, logits: torch.Tensor) -> torch.Tensor:
         """Log-odds that are true on held-out frames."""
@@ -123,6 +138,12 @@ class InstructionHead(nn.Module):
         head = cls(InstructionConfig(**{**config, "words": tuple(config["words"])}))
         head.load_state_dict(state)
         return head
+
+
+def coordinates(height: int, width: int) -> torch.Tensor:
+    """Of each place of a picture, row by row, ``float32 [h * w, 2]``: down and to the right, from -1 to 1."""
+    down, right = (torch.linspace(-1, 1, side) if side > 1 else torch.zeros(1) for side in (height, width))
+    return torch.cartesian_prod(down, right)
 
 
 SHOWN = 40

@@ -157,7 +157,7 @@ class InstructionTask:
         return Told(*(torch.cat(column) for column in zip(*found, strict=True)))
 
     def _seen(self, part: Subset, i: int) -> Tensor:
-        """What the head sees in each frame of an episode, ``[T + 1, 2 * width]``."""
+        """What the head sees in each frame of an episode, ``[T + 1, width, h, w]``."""
         frames = int(part.lengths[i]) + 1
         seen = []
         for start in range(0, frames, AT_ONCE):

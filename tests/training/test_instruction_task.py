@@ -118,7 +118,7 @@ def config_of(data: Path, world: Path, folder: Path, latents: Path | None = None
         latents=latents,
         task=InstructionTaskConfig(batch_size=48, validation_episodes=HELD_OUT),
         train=TrainConfig(
-            steps=120, learning_rate=5e-3, warmup_steps=10, ema_decay=0.9, validate_every=120, tensorboard=False
+            steps=300, learning_rate=5e-3, warmup_steps=10, ema_decay=0.9, validate_every=300, tensorboard=False
         ),
     )
 
@@ -141,7 +141,11 @@ def test_a_world_understands_what_is_said(trained: TrainInstruction, world: Path
     assert head.config.words == ("blue", "left", "push", "red", "right", "side", "square", "the", "to")
     assert own.base_hash == WorldModel.from_pretrained(world).base_hash, "nothing else was changed"
     shown = np.stack(
-        [picture({"red": (3, 1), "blue": (9, 7)}), picture({"red": (3, 6), "blue": (9, 11)}), picture({"red": (2, 6)})]
+        [
+            picture({"red": (3, 1), "blue": (9, 7)}),
+            picture({"red": (3, 6), "blue": (9, 11)}),
+            picture({"red": (2, 6), "blue": (9, 6)}),
+        ]
     )
     latents = own.encode(shown[None]).expand(4, -1, -1, -1, -1)
     chances = head(latents, head.read([f"push the {colour} square to the {side} side" for colour, side in TOLD]))
