@@ -37,7 +37,6 @@ PAGES: dict[str, dict[str, tuple[str, Callable[[dict[str, Any] | None], str]]]] 
         "policies": ("dream_ppo.json", policies_table),
         "walls": ("walls.json", walls_table),
     },
-    "docs/tabletop.md": {"plan": ("plan_tabletop.json", plan_table)},
     "docs/concepts.md": {"routes": ("world_quality.json", routes_table)},
     "docs/data.md": {"loading": ("loading.json", loading.as_table)},
     "docs/doctor.md": {"doctor": ("doctor_faults.json", doctor_table)},
