@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -18,10 +19,10 @@ import tyro
 from pictures import save_sheet
 from report import RESULTS, machine, write_json
 
-from slowfast.envs.doom_rooms.env import TURN_DEGREES
-from slowfast.envs.doom_rooms.splits import split_env_kwargs, world_seeds
+from slowfast.envs.doom_rooms.env import DoomRoomsEnv
+from slowfast.envs.doom_rooms.splits import world_seeds
 from slowfast.evaluation.revisit import Frames, RevisitConfig, measure_recall
-from slowfast.evaluation.tours import Stage, Tours, lap, record, rooms
+from slowfast.evaluation.tours import Stage, Tours, known_rooms, lap, record
 from slowfast.evaluation.verdicts import recall_table, recall_verdicts
 from slowfast.world_model import WorldModel
 
@@ -70,11 +71,9 @@ def main(settings: Settings) -> None:
 
 def walk(world: WorldModel, settings: Settings) -> tuple[Tours, list[Stage]]:
     """Two laps through each real world, and the parts of a lap."""
-    known = (world.config.environment or {}).get("kwargs", {})
-    arguments = {**{name: value for name, value in known.items() if name != "size"}, **split_env_kwargs(settings.split)}
-    moves, stages = lap(arguments.get("turn_degrees", TURN_DEGREES), settings.walk)
     candidates = world_seeds(settings.split, 20 * settings.worlds)
-    env = rooms("slowfast/DoomRooms-v0", world.config.frame_size, world.action_spec, arguments)
+    env = known_rooms(world, settings.split)
+    moves, stages = lap(cast(DoomRoomsEnv, env.unwrapped).motion.turn_degrees, settings.walk)
     try:
         return record(env, candidates, settings.worlds, moves * 2, settings.walk), stages
     finally:

@@ -120,22 +120,19 @@ class Follow:
 
 
 def run(config: Follow) -> int:
-    from slowfast.envs.doom_rooms.splits import split_env_kwargs
     from slowfast.evaluation.follow.summary import summary, table
     from slowfast.evaluation.follow.walks import follow
-    from slowfast.evaluation.tours import rooms
+    from slowfast.evaluation.tours import known_rooms
     from slowfast.fast.files import write_text
     from slowfast.world_model import WorldModel
 
     world = WorldModel.from_pretrained(config.world, config.device)
     if world.inverse_dynamics is None:
         raise ValueError(f"{world.config.name!r} has no inverse dynamics: `slowfast train inverse-dynamics` adds it")
-    known = (world.config.environment or {}).get("kwargs", {})
-    arguments = {name: value for name, value in known.items() if name != "size"} | split_env_kwargs(config.split)
     steps = config.steps or world.config.chunk
     configs.save(config, config.out / "config.yaml")
     walks = {}
-    with closing(rooms(config.env, world.config.frame_size, world.action_spec, arguments)) as env:
+    with closing(known_rooms(world, config.split, config.env)) as env:
         real = cast("DoomRoomsEnv", env.unwrapped)
         source, listed = sub_goals(config, real, steps)
         begun = begin(config, real, listed, steps)

@@ -15,7 +15,9 @@ import numpy as np
 from slowfast.actions import ActionSpec, Columns
 from slowfast.envs.doom_rooms.env import DoomRoomsEnv
 from slowfast.envs.doom_rooms.motion import TURN_LEFT, TURN_RIGHT
+from slowfast.envs.doom_rooms.splits import split_env_kwargs
 from slowfast.envs.doom_rooms.tours import clear_steps, full_turn, out_and_back
+from slowfast.world_model import WorldModel
 
 NEVER = -1
 
@@ -96,6 +98,12 @@ def rooms(env_id: str, size: tuple[int, int], spec: ActionSpec, arguments: Mappi
         env.close()
         raise ValueError(f"{env_id}: {problem}")
     return env
+
+
+def known_rooms(world: WorldModel, split: str, env_id: str = "slowfast/DoomRooms-v0") -> gymnasium.Env:
+    """:func:`rooms` as ``world`` knows them, in the textures of a split."""
+    known = (world.config.environment or {}).get("kwargs", {})
+    return rooms(env_id, world.config.frame_size, world.action_spec, {**known, **split_env_kwargs(split)})
 
 
 def record(env: gymnasium.Env, seeds: Iterable[int], count: int, moves: Sequence[int], steps: int) -> Tours:

@@ -24,23 +24,21 @@ def make_task(
 
     Raises ValueError for an environment without a task, or whose actions are not the world's.
     """
-    known = (world.config.environment or {}).get("kwargs", {})
-    arguments = {name: value for name, value in known.items() if name not in ("size", "endless")}
     of = _of_tables if _makes_tables(env_id) else _of_rooms
-    with of(env_id, world, split, arguments, count, away, dict(goal or {})) as task:
+    with of(env_id, world, split, count, away, dict(goal or {})) as task:
         yield task
 
 
 @contextmanager
 def _of_rooms(
-    env_id: str, world: WorldModel, split: str, arguments: dict[str, Any], count: int, away: int, goal: dict[str, Any]
+    env_id: str, world: WorldModel, split: str, count: int, away: int, goal: dict[str, Any]
 ) -> Iterator[Task]:
     from slowfast.envs.doom_rooms.env import DoomRoomsEnv
-    from slowfast.envs.doom_rooms.splits import split_env_kwargs, world_seeds
+    from slowfast.envs.doom_rooms.splits import world_seeds
     from slowfast.evaluation.acting.coming_home import ComingHome, outings
-    from slowfast.evaluation.tours import rooms
+    from slowfast.evaluation.tours import known_rooms
 
-    env = rooms(env_id, world.config.frame_size, world.action_spec, arguments | split_env_kwargs(split))
+    env = known_rooms(world, split, env_id)
     try:
         real = cast(DoomRoomsEnv, env.unwrapped)
         yield ComingHome(real, outings(real, world_seeds(split, CANDIDATES * count), count, away), goal)
@@ -50,13 +48,14 @@ def _of_rooms(
 
 @contextmanager
 def _of_tables(
-    env_id: str, world: WorldModel, split: str, arguments: dict[str, Any], count: int, away: int, goal: dict[str, Any]
+    env_id: str, world: WorldModel, split: str, count: int, away: int, goal: dict[str, Any]
 ) -> Iterator[Task]:
     from slowfast.envs.tabletop.env import TabletopEnv
     from slowfast.envs.tabletop.splits import world_seeds
     from slowfast.evaluation.acting.errands import Errands, errands
 
-    env = gymnasium.make(env_id, **arguments, size=world.config.frame_size)
+    known = (world.config.environment or {}).get("kwargs", {})
+    env = gymnasium.make(env_id, **{**known, "size": world.config.frame_size})
     try:
         real = cast(TabletopEnv, env.unwrapped)
         if real.continuous or real.action_spec != world.action_spec:

@@ -17,12 +17,11 @@ from gymnasium.wrappers.vector import TransformAction
 
 from slowfast.envs.doom_rooms.env import action_spec
 from slowfast.envs.doom_rooms.motion import FORWARD, TURN_LEFT
-from slowfast.envs.doom_rooms.splits import split_env_kwargs
 from slowfast.envs.dream_rewards import paying_for_ground
 from slowfast.envs.dream_vector import DreamVectorEnv
 from slowfast.envs.wrappers import VectorFrameStack
 from slowfast.envs.wrappers.ground_covered import GroundCovered
-from slowfast.evaluation.tours import rooms
+from slowfast.evaluation.tours import known_rooms
 from slowfast.world_model import WorldModel
 
 STACK = 2
@@ -37,12 +36,9 @@ def real_ground(world: WorldModel, split: str, count: int, episode: int) -> Vect
     Observations ``uint8 [E, 2, H, W, 3]``, actions ``int64 [E]``, see :data:`WALK`; an end resets in the same step;
     ``reset(seed=[...])`` names the worlds. Raises ValueError when the world does not take DoomRooms' moves.
     """
-    known = (world.config.environment or {}).get("kwargs", {})
-    arguments = {**{name: value for name, value in known.items() if name != "size"}, **split_env_kwargs(split)}
 
     def make() -> gymnasium.Env[Any, Any]:
-        env = rooms("slowfast/DoomRooms-v0", world.config.frame_size, world.action_spec, arguments)
-        return TimeLimit(GroundCovered(env), episode)
+        return TimeLimit(GroundCovered(known_rooms(world, split)), episode)
 
     return _task(SyncVectorEnv([make] * count, autoreset_mode=AutoresetMode.SAME_STEP))
 
