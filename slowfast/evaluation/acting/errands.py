@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from slowfast.envs.policies import make_policy
+from slowfast.envs.tabletop.arrangement import arrange
 from slowfast.envs.tabletop.env import TabletopEnv
+from slowfast.envs.tabletop.goals import find_goal
 from slowfast.envs.tabletop.moves import STAY
 from slowfast.envs.tabletop.snapshot import Snapshot
 from slowfast.planning.language_goal import LanguageGoal
@@ -43,6 +45,9 @@ class Errands:
         self.moves = np.stack([errand.moves for errand in errands])
         self.worlds = [errand.state.world for errand in errands]
         self.words = [errand.state.goal for errand in errands]
+        self.goals = [
+            find_goal(words, arrange(world).colours) for words, world in zip(self.words, self.worlds, strict=True)
+        ]
         self._goal_settings = goal or {}
 
     def goal(self, world: WorldModel) -> LanguageGoal:
@@ -52,8 +57,9 @@ class Errands:
         return self.left(number, state) == 0
 
     def left(self, number: int, state: Snapshot) -> float:
-        self.env.restore(state)
-        return 100 * self.env.goal.distance(self.env.simulator.cubes)
+        simulator = self.env.simulator
+        simulator.set_state(state.state)  # without a picture: whatever the environment does next, it is restored before
+        return 100 * self.goals[number].distance(simulator.cubes)
 
 
 def errands(env: TabletopEnv, seeds: Iterable[int], count: int, away: int) -> list[Errand]:
