@@ -108,10 +108,12 @@ def walls_table(result: dict[str, Any] | None) -> str:
         rows.append([f"{row['world']}, {where[row['place']]}", *cells])
     settings = result["settings"]
     table = markdown_table(["", "really", "read from true frames", "in the dream"], rows)
+    met = ", ".join(f"`{policy}` {share:.1%}".replace("%", " %") for policy, share in result["walls_met"].items())
     return (
         f"{table}\n\nSteps that a step forward leads, means of {settings['ahead']} in a row, without memory, at "
         f"{settings['places']} places of each kind in rooms of the {settings['split']} seeds; in brackets 95 % "
-        "bootstrap intervals over places."
+        "bootstrap intervals over places. Steps forward that led nowhere, in "
+        f"{settings['episodes']} episodes of each policy that collects clips: {met}."
     )
 
 

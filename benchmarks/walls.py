@@ -24,14 +24,18 @@ from report import RESULTS, machine, write_json
 from slowfast.dream import Dream
 from slowfast.envs.doom_rooms.env import DoomRoomsEnv
 from slowfast.envs.doom_rooms.motion import FORWARD, TURN_LEFT
-from slowfast.envs.doom_rooms.splits import split_env_kwargs, world_seeds
+from slowfast.envs.doom_rooms.splits import world_seeds
 from slowfast.envs.doom_rooms.tours import clear_steps
+from slowfast.envs.policies import make_policy
 from slowfast.evaluation.intervals import drawn, mean
-from slowfast.evaluation.tours import rooms
+from slowfast.evaluation.tours import known_rooms
 from slowfast.world_model import WorldModel
 
 BEFORE = 8
 """Moves that a dream is shown; the last two led forward."""
+POLICIES = ("explore", "restless", "mixed", "stubborn")
+CLIP = 96
+"""Steps of an episode of clips."""
 PATIENCE = 60
 """Moves after which a room is given up."""
 
@@ -39,10 +43,12 @@ PATIENCE = 60
 @dataclass(frozen=True)
 class Settings:
     """``worlds``: which learned ones, by name or folder, of the same moves and frame size; ``places``: of each kind,
-    one a room of ``split``; ``ahead``: steps that are dreamed there."""
+    one a room of ``split``; ``ahead``: steps that are dreamed there; ``episodes``: of each policy that collects clips,
+    in training rooms, in which it is counted how many steps forward led nowhere."""
 
     worlds: tuple[str, ...] = ("doom-rooms",)
     places: int = 48
+    episodes: int = 64
     ahead: int = 6
     split: str = "test"
     seed: int = 0
@@ -65,12 +71,11 @@ def main(settings: Settings) -> None:
     torch.set_num_threads(settings.threads)
     loaded = {name: WorldModel.from_pretrained(name) for name in settings.worlds}
     first = next(iter(loaded.values()))
-    known = (first.config.environment or {}).get("kwargs", {})
-    arguments = {name: value for name, value in known.items() if name != "size"} | split_env_kwargs(settings.split)
-    env = rooms("slowfast/DoomRooms-v0", first.config.frame_size, first.action_spec, arguments)
+    env = known_rooms(first, settings.split)
     try:
         real, seeds = cast(DoomRoomsEnv, env.unwrapped), world_seeds(settings.split, 20 * settings.places)
         found = {kind: places(real, seeds, settings, kind == "wall") for kind in ("wall", "open")}
+        met = {policy: walls_met(real, policy, settings.episodes) for policy in POLICIES}
     finally:
         env.close()
     rows = [row for name, world in loaded.items() for row in measured(called(name), world, found, settings)]
@@ -78,6 +83,7 @@ def main(settings: Settings) -> None:
         "settings": {name: value for name, value in asdict(settings).items() if name not in ("out", "worlds")},
         "machine": machine(settings.threads),
         "true": {kind: interval_of(own.paces) for kind, own in found.items()},
+        "walls_met": met,
         "rows": rows,
     }
     write_json(settings.out, result)
@@ -125,6 +131,21 @@ def _place(
         later.append(env.step(FORWARD)[0])
         paces.append(float(np.linalg.norm(np.array(env.position[:2]) - before)) / env.motion.step_units)
     return seen, told, np.stack(later), paces
+
+
+def walls_met(env: DoomRoomsEnv, name: str, episodes: int) -> float:
+    """Of the steps forward that a policy takes in ``episodes`` of ``CLIP`` steps, the share that led nowhere."""
+    forward = still = 0
+    for seed in world_seeds("train", episodes):
+        observation, info = env.reset(seed=seed)
+        policy = make_policy(name, env, np.random.default_rng(seed))
+        policy.reset(info)
+        for _ in range(CLIP):
+            move, before = int(policy.act(observation, info)), env.position[:2]
+            observation, *_, info = env.step(move)
+            forward += move == FORWARD
+            still += move == FORWARD and env.position[:2] == before
+    return still / max(forward, 1)
 
 
 def _stands(frames: list[np.ndarray]) -> bool:

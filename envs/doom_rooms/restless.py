@@ -42,8 +42,8 @@ class MixedPolicy(RestlessPolicy):
 class StubbornPolicy(MixedPolicy):
     """As :class:`MixedPolicy`, but now and then it walks straight on, whatever stands in the way.
 
-    Who finds the way around everything hardly ever runs into a wall: one step forward in fifty, and never twice. A
-    model that is trained on nothing else learns that a step forward always leads forward, through walls too.
+    Who finds the way around everything hardly ever runs into a wall (``benchmarks/walls.py`` counts). A model that is
+    trained on nothing else learns that a step forward always leads forward, through walls too.
     """
 
     straight = 0.35

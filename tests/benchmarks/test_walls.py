@@ -51,13 +51,16 @@ def test_both_kinds_are_measured_beside_what_really_happens(
     world.odometry = Odometry(OdometryConfig(4, world.slow.actions.config.width, 32.0, 22.5, width=8))
     world.save_pretrained(tmp_path / "world")
     threads = torch.get_num_threads()
-    settings = Settings((str(tmp_path / "world"),), places=2, ahead=2, threads=1, out=tmp_path / "walls.json")
+    settings = Settings(
+        (str(tmp_path / "world"),), places=2, ahead=2, episodes=6, threads=1, out=tmp_path / "walls.json"
+    )
     try:
         walls.main(settings)
     finally:
         torch.set_num_threads(threads)
     result = json.loads((tmp_path / "walls.json").read_text())
     assert [row["place"] for row in result["rows"]] == ["wall", "open"]
+    assert result["walls_met"]["mixed"] < 0.1 < result["walls_met"]["stubborn"]
     assert result["true"]["wall"]["value"] == 0
     assert result["rows"][0]["standing"] == 0
     assert "at a wall | 0.00 [0.00, 0.00] |" in capsys.readouterr().out
