@@ -46,7 +46,7 @@ class EpisodeInstructions:
     said: np.ndarray
     done: Sequence[np.ndarray]
     not_yet: Sequence[np.ndarray]
-    soon: Sequence[np.ndarray] = ()
+    soon: Sequence[np.ndarray]
 
     @classmethod
     def of(cls, part: Subset, config: InstructionTaskConfig) -> EpisodeInstructions:
@@ -112,7 +112,7 @@ class PairSampler(WindowSampler):
         super().__init__(lengths, [WindowShape(0, 1)], batch_size, seed)
         self._firsts = np.concatenate([[0], np.cumsum(lengths + 1)])
         said = np.repeat(instructions.said, lengths + 1)
-        self._soon = np.concatenate(instructions.soon or [np.full(len(own), np.nan) for own in instructions.done])
+        self._soon = np.concatenate(instructions.soon)
         done, not_yet = (np.concatenate(own) for own in (instructions.done, instructions.not_yet))
         self.followed = np.unique(said[done])
         """Instructions that some episode did, in ascending order."""

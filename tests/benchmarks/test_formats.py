@@ -183,7 +183,7 @@ class Slow(Odd):
 @pytest.fixture
 def large_process() -> None:
     """What this process once held is no fault of a round, in it or in its child."""
-    np.ones((fuzz.RESIDENT_MEBIBYTES + 256) * 2**20, np.uint8)
+    np.ones(fuzz.RESIDENT_MEBIBYTES * 2**20, np.uint8)
 
 
 @pytest.mark.usefixtures("large_process")
