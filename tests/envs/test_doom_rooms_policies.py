@@ -8,6 +8,7 @@ import pytest
 
 from slowfast.envs.doom_rooms.env import DoomRoomsEnv
 from slowfast.envs.doom_rooms.motion import FORWARD
+from slowfast.envs.doom_rooms.restless import StubbornPolicy
 from slowfast.envs.doom_rooms.tours import revisits
 from slowfast.envs.policies import make_policy
 
@@ -101,7 +102,9 @@ def test_half_of_the_restless_episodes_have_actions_that_their_past_does_not_giv
     assert min(repeated) < 0.35
 
 
-def test_the_stubborn_run_into_walls_where_explorers_hardly_do() -> None:
+def test_the_stubborn_run_into_walls_where_explorers_hardly_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert 0.0 in StubbornPolicy.straight, "there are episodes without straight walks"
+    monkeypatch.setattr(StubbornPolicy, "straight", StubbornPolicy.straight[-1:])
     env, blocked = DoomRoomsEnv(), {}
     try:
         for name in ("mixed", "stubborn"):
@@ -112,5 +115,5 @@ def test_the_stubborn_run_into_walls_where_explorers_hardly_do() -> None:
             blocked[name] = (still & forward).sum() / forward.sum()
     finally:
         env.close()
-    assert blocked["mixed"] < 0.06
+    assert blocked["mixed"] < 0.03
     assert blocked["stubborn"] > 0.15

@@ -21,6 +21,7 @@ from slowfast.training.checkpoint import checkpoints
 from slowfast.training.config import TrainConfig
 from slowfast.training.log import read_metrics
 from slowfast.training.random import global_state, torch_generator
+from slowfast.training.run_lock import only_run
 from slowfast.training.trainer import Trainer, learning_rate
 
 CONFIG = TrainConfig(
@@ -186,6 +187,14 @@ def test_a_run_folder_is_not_reused_unasked_nor_by_another_network(tmp_path: Pat
     other.module = nn.Sequential(nn.Linear(4, 9))
     with pytest.raises(ValueError, match="another network"):
         Trainer(other, CONFIG, tmp_path)
+
+
+def test_two_runs_do_not_write_to_one_folder(tmp_path: Path) -> None:
+    with only_run(tmp_path), pytest.raises(ValueError, match="another process trains here"):
+        Trainer(Regression(), CONFIG, tmp_path).train()
+    assert not (tmp_path / "checkpoints").exists()
+    Trainer(Regression(), CONFIG, tmp_path).train()
+    assert checkpoints(tmp_path / "checkpoints")
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
