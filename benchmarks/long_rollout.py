@@ -101,6 +101,7 @@ def main(settings: Settings) -> None:
         rows.append({"frames": f"dreamed, memory {memory}", **figures, **use})
     result = {
         "world": world.config.name,
+        "base_hash": world.base_hash,
         "features": f"EfficientNet-Lite0 at {settings.size} pixels",
         "settings": {name: value for name, value in asdict(settings).items() if name not in ("out", "world")},
         "drift_bar": DRIFT_BAR,

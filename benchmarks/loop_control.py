@@ -53,6 +53,7 @@ def main(settings: Settings) -> None:
         rows[name]["against_start"] = against(rows[name], rows[START], settings.seed)
         if CONTROL in rows:
             rows[name]["against_control"] = against(rows[name], rows[CONTROL], settings.seed)
+        result["base_hash"] = rows[START]["base_hash"]
         write_json(settings.out, {**result, "rows": rows})
     print(loop_table({**result, "rows": rows}))
 

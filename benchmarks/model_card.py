@@ -12,6 +12,7 @@ says whether they are what the results say. Facts of the training runs are read 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ import numpy as np
 import tyro
 from memory_tables import loop_table
 from pictures import save_sheet
-from report import NOT_MEASURED, RESULTS, filled, read_json, write_json, write_text
+from report import NOT_MEASURED, RESULTS, filled, measured_on, read_json, write_json, write_text
 from sampling_steps import steps_table
 from tables import long_table, quality_table, revisit_table
 from training_facts import training_facts, training_text
@@ -33,6 +34,15 @@ from slowfast.world_model import WorldModel
 TURNS = 6
 SIDES = {"left": 0, "right": 1}
 """Directions and the index of their action."""
+
+PARTS: dict[str, tuple[str, Callable[[dict[str, Any] | None], str]]] = {
+    "figures": ("world_quality.json", quality_table),
+    "sampling": ("sampling_steps.json", steps_table),
+    "memory": ("revisit.json", revisit_table),
+    "loop": ("loop_control.json", loop_table),
+    "long": ("long_rollout.json", long_table),
+}
+"""The marked parts of the card but for the training: the result each is made of, and how."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +82,11 @@ def fill(page: str, results: Path) -> str:
     """The card with all its parts as the results say."""
     training = read_json(results / "training.json")
     page = filled(page, "training", training_text(training) if training else NOT_MEASURED)
-    page = filled(page, "figures", quality_table(read_json(results / "world_quality.json")))
-    sampling = read_json(results / "sampling_steps.json")
-    page = filled(page, "sampling", steps_table(sampling) if sampling else NOT_MEASURED)
-    page = filled(page, "memory", revisit_table(read_json(results / "revisit.json")))
-    page = filled(page, "loop", loop_table(read_json(results / "loop_control.json")))
-    return filled(page, "long", long_table(read_json(results / "long_rollout.json")))
+    shipped = read_json(results / "world_quality.json")
+    for name, (file, table) in PARTS.items():
+        result = read_json(results / file)
+        page = filled(page, name, table(result) + measured_on(result, shipped))
+    return page
 
 
 def draw_left_and_right(world: WorldModel, path: Path) -> None:

@@ -17,7 +17,7 @@ from format_tables import doctor_table, formats_table, fuzz_table
 from memory_tables import ablation_table, loop_table, trust_table, tuning_table
 from policy_tables import follow_table, plan_table, policies_table, walls_table
 from recall_tables import recall_all, recall_beyond
-from report import RESULTS, filled, read_json, write_text
+from report import RESULTS, filled, measured_on, read_json, write_text
 from tables import long_table, quality_table, routes_table, step_table, update_table
 
 PAGES: dict[str, dict[str, tuple[str, Callable[[dict[str, Any] | None], str]]]] = {
@@ -82,8 +82,10 @@ def main(settings: Settings) -> int:
 
 
 def fill(page: str, parts: dict[str, tuple[str, Callable[[dict[str, Any] | None], str]]], results: Path) -> str:
-    for name, (result, table) in parts.items():
-        page = filled(page, name, table(read_json(results / result)))
+    shipped = read_json(results / "world_quality.json")
+    for name, (file, table) in parts.items():
+        result = read_json(results / file)
+        page = filled(page, name, table(result) + measured_on(result, shipped))
     return page
 
 

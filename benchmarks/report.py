@@ -49,6 +49,18 @@ def filled(page: str, name: str, body: str) -> str:
     return pattern.sub(lambda match: f"{match[1]}\n{body.strip()}\n\n{match[2]}", page)
 
 
+def measured_on(result: dict[str, Any] | None, shipped: dict[str, Any] | None) -> str:
+    """A sentence where ``result`` is of the world of that name as it was before; ``shipped``: a result of the one that
+    ships. Nothing where it is of that one, of a world of another name, or of none."""
+    if result is None or shipped is None:
+        return ""
+    world = result.get("world") if isinstance(result.get("world"), dict) else result
+    before = world.get("base_hash")
+    if before in (None, shipped["base_hash"]) or world.get("name", shipped["world"]) != shipped["world"]:
+        return ""
+    return f" Measured before the world's last stage of training (weights `{before[:12]}`)."
+
+
 def markdown_table(header: list[str], rows: list[list[str]]) -> str:
     """Rows under a header, aligned to the right but for the first column."""
     lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]

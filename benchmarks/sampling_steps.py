@@ -22,7 +22,7 @@ import numpy as np
 import torch
 import tyro
 import world_quality
-from report import RESULTS, machine, markdown_table, write_json
+from report import NOT_MEASURED, RESULTS, machine, markdown_table, write_json
 
 from slowfast.datasets.windows import WindowLoader, WindowShape
 from slowfast.evaluation.one_chunk import TrueWindows, imagined, route, squared_errors
@@ -116,7 +116,9 @@ def detail(frames: np.ndarray) -> float:
     return float(np.abs(np.diff(values, axis=-2)).mean() + np.abs(np.diff(values, axis=-3)).mean())
 
 
-def steps_table(result: dict[str, Any]) -> str:
+def steps_table(result: dict[str, Any] | None) -> str:
+    if result is None:
+        return NOT_MEASURED
     header = [
         "sampling steps",
         "spacing",

@@ -113,6 +113,16 @@ def test_recall_stands_beside_its_controls_place_by_place() -> None:
     assert "In the context" in everything
 
 
+def test_a_result_of_the_world_as_it_was_before_says_so() -> None:
+    shipped = {"world": "doom-rooms", "base_hash": "b" * 64}
+    before = "a" * 64
+    for result in ({"base_hash": before}, {"world": {"name": "doom-rooms", "base_hash": before}}):
+        assert report.measured_on(result, shipped).endswith("(weights `aaaaaaaaaaaa`).")
+    of_another = {"world": {"name": "tabletop", "base_hash": before}}
+    for result in (None, {}, {"world": "doom-rooms"}, {"base_hash": shipped["base_hash"]}, of_another):
+        assert report.measured_on(result, shipped) == ""
+
+
 def test_what_stands_outside_the_marks_is_kept() -> None:
     page = "before\n<!-- a:begin -->\nold\n<!-- a:end -->\nafter <!-- b:begin -->\nkept\n<!-- b:end -->"
     new = report.filled(page, "a", "new \\1")
