@@ -78,13 +78,12 @@ def main(settings: Settings) -> None:
     torch.set_num_threads(settings.threads)
     world = WorldModel.from_pretrained(settings.world)
     world.slow.set_sampling(settings.sampling)
-    identity = identified(settings, world)
     rows = []
     tried = real_ground(world, settings.split, min(settings.environments, settings.worlds), settings.episode)
     try:
         for arm, number in planned(settings):
             path = settings.run / f"{arm}-{number}.json"
-            row = read_json(path)
+            row, identity = read_json(path), identified(settings, world, arm)
             if row is None or row["identity"] != identity:
                 row = {"identity": identity, **measured(settings, world, tried, arm, number)}
                 write_json(path, row)
@@ -105,12 +104,19 @@ def planned(settings: Settings) -> Iterator[tuple[str, int]]:
                 yield arm, number
 
 
-def identified(settings: Settings, world: WorldModel) -> dict[str, Any]:
-    """What a finished training has to have in common with the present settings to be taken over."""
-    changeable = ("arms", "threads", "trainings", "run", "out")
+def identified(settings: Settings, world: WorldModel, arm: str) -> dict[str, Any]:
+    """What a finished training has to have in common with the present settings to be taken over. Of real frames it does
+    not matter which world would have dreamed."""
+    changeable = {"world", "arms", "threads", "trainings", "run", "out"}
+    if arm != "dream":
+        changeable |= {"memory", "sampling"}
     chosen = {name: value for name, value in asdict(settings).items() if name not in changeable}
-    odometry = None if world.odometry is None else weights_hash(world.odometry.state_dict())
-    return {**chosen, "base_hash": world.base_hash, "odometry_hash": odometry}
+    if arm == "few":
+        chosen["first_frames"] = first_frames(world)
+    if arm == "dream":
+        odometry = None if world.odometry is None else weights_hash(world.odometry.state_dict())
+        chosen |= {"base_hash": world.base_hash, "odometry_hash": odometry}
+    return chosen
 
 
 def measured(settings: Settings, world: WorldModel, tried: Envs, arm: str, number: int) -> dict[str, Any]:

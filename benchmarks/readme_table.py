@@ -42,6 +42,7 @@ PAGES: dict[str, dict[str, tuple[str, Callable[[dict[str, Any] | None], str]]]] 
     "docs/doctor.md": {"doctor": ("doctor_faults.json", doctor_table)},
     "docs/environments.md": {"plan": ("plan.json", plan_table)},
     "docs/follow.md": {"follow": ("follow.json", follow_table), "retrace": ("follow_back.json", follow_table)},
+    "docs/tabletop.md": {"plan": ("plan_tabletop.json", plan_table)},
     "docs/memory.md": {
         "recall": ("recall.json", recall_all),
         "tours": ("recall_tours.json", recall_all),

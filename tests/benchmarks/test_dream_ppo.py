@@ -81,14 +81,17 @@ def test_all_arms_are_tried_in_the_same_worlds_and_a_stop_loses_one_training(
 
 def test_only_a_training_of_the_same_settings_is_taken_over(settings: Settings) -> None:
     world = WorldModel.from_pretrained(settings.world)
-    own = json.loads(json.dumps(dream_ppo.identified(settings, world)))
-    assert own == dream_ppo.identified(replace(settings, trainings=2, threads=2, run=Path("elsewhere")), world)
-    others = [replace(settings, episode=3), replace(settings, learning=replace(settings.learning, gamma=0.8))]
-    assert all(own != dream_ppo.identified(other, world) for other in others)
+    own = {arm: json.loads(json.dumps(dream_ppo.identified(settings, world, arm))) for arm in dream_ppo.ARMS}
+    elsewhere = replace(settings, trainings=2, threads=2, run=Path("elsewhere"))
+    assert all(own[arm] == dream_ppo.identified(elsewhere, world, arm) for arm in own)
+    for other in (replace(settings, episode=3), replace(settings, learning=replace(settings.learning, gamma=0.8))):
+        assert all(own[arm] != dream_ppo.identified(other, world, arm) for arm in own)
+    dreamt = replace(settings, memory="retrieval")
     assert world.odometry is not None
     with torch.no_grad():
         next(world.odometry.parameters()).add_(1)
-    assert own != dream_ppo.identified(settings, world)
+    for other in (settings, dreamt):
+        assert [arm for arm in own if own[arm] != dream_ppo.identified(other, world, arm)] == ["dream"]
 
 
 def test_training_worlds_are_not_for_trying(settings: Settings) -> None:
