@@ -40,7 +40,7 @@ class MixedPolicy(RestlessPolicy):
 
 
 class StubbornPolicy(MixedPolicy):
-    """As :class:`MixedPolicy`, but in half of its episodes it now and then walks straight on, whatever stands in the way.
+    """As :class:`MixedPolicy`, but in half of its episodes it now and then walks straight on, whatever is in the way.
 
     Who finds the way around everything hardly ever runs into a wall (``benchmarks/walls.py`` counts). A model that is
     trained on nothing else learns that a step forward always leads forward, through walls too; one that is trained on
