@@ -25,6 +25,7 @@ def quality(sensitivity: float) -> dict[str, Any]:
     split = {"windows": 8, "worlds": 2, "frames": 97, "figures": dict.fromkeys(tables.QUALITY, cell)}
     return {
         "world": "doom-rooms",
+        "base_hash": "b" * 64,
         "prefix": 4,
         "new": 4,
         "sampling_steps": 4,
