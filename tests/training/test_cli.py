@@ -37,8 +37,8 @@ def world(clips: Path, codec: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def test_a_codec_run_leaves_model_sheets_log_and_config(codec: Path) -> None:
-    left = {path.name for path in codec.iterdir()} - {".lock"}  # the lock's file may stay
-    assert left == {"checkpoints", "config.yaml", "metrics.jsonl", "model", "sheets"}
+    parts = {".lock", "checkpoints", "config.yaml", "metrics.jsonl", "model", "sheets"}
+    assert {path.name for path in codec.iterdir()} == parts
     figures = [line for line in read_metrics(codec / "metrics.jsonl") if line["kind"] == "validation"][-1]
     assert figures["codec_psnr"] > 8
     assert (codec / "model/config.json").is_file()
