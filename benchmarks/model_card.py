@@ -12,7 +12,6 @@ says whether they are what the results say. Facts of the training runs are read 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ import numpy as np
 import tyro
 from memory_tables import loop_table
 from pictures import save_sheet
-from report import NOT_MEASURED, RESULTS, filled, measured_on, read_json, write_json, write_text
+from report import NOT_MEASURED, RESULTS, Parts, filled, filled_parts, read_json, write_json, write_text
 from sampling_steps import steps_table
 from tables import long_table, quality_table, revisit_table
 from training_facts import training_facts, training_text
@@ -35,14 +34,14 @@ TURNS = 6
 SIDES = {"left": 0, "right": 1}
 """Directions and the index of their action."""
 
-PARTS: dict[str, tuple[str, Callable[[dict[str, Any] | None], str]]] = {
+PARTS: Parts = {
     "figures": ("world_quality.json", quality_table),
     "sampling": ("sampling_steps.json", steps_table),
     "memory": ("revisit.json", revisit_table),
     "loop": ("loop_control.json", loop_table),
     "long": ("long_rollout.json", long_table),
 }
-"""The marked parts of the card but for the training: the result each is made of, and how."""
+"""The marked parts of the card but for the training."""
 
 
 @dataclass(frozen=True)
@@ -82,11 +81,7 @@ def fill(page: str, results: Path) -> str:
     """The card with all its parts as the results say."""
     training = read_json(results / "training.json")
     page = filled(page, "training", training_text(training) if training else NOT_MEASURED)
-    shipped = read_json(results / "world_quality.json")
-    for name, (file, table) in PARTS.items():
-        result = read_json(results / file)
-        page = filled(page, name, table(result) + measured_on(result, shipped))
-    return page
+    return filled_parts(page, PARTS, results)
 
 
 def draw_left_and_right(world: WorldModel, path: Path) -> None:

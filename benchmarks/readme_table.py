@@ -6,10 +6,8 @@ python benchmarks/readme_table.py
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import loading
 import tyro
@@ -17,10 +15,10 @@ from format_tables import doctor_table, formats_table, fuzz_table
 from memory_tables import ablation_table, loop_table, trust_table, tuning_table
 from policy_tables import follow_table, plan_table, policies_table, walls_table
 from recall_tables import recall_all, recall_beyond
-from report import RESULTS, filled, measured_on, read_json, write_text
+from report import RESULTS, Parts, filled_parts, write_text
 from tables import long_table, quality_table, routes_table, step_table, update_table
 
-PAGES: dict[str, dict[str, tuple[str, Callable[[dict[str, Any] | None], str]]]] = {
+PAGES: dict[str, Parts] = {
     "README.md": {
         "figures": ("world_quality.json", quality_table),
         "recall": ("recall.json", recall_beyond),
@@ -52,7 +50,7 @@ PAGES: dict[str, dict[str, tuple[str, Callable[[dict[str, Any] | None], str]]]] 
         "trust": ("trust_tuning.json", trust_table),
     },
 }
-"""The marked parts of each page: the result each is made of, and how."""
+"""The marked parts of each page."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,7 @@ def main(settings: Settings) -> int:
     stale = []
     for name, parts in PAGES.items():
         page = (settings.root / name).read_text(encoding="utf-8")
-        new = fill(page, parts, settings.results)
+        new = filled_parts(page, parts, settings.results)
         if new == page:
             continue
         stale.append(name)
@@ -80,14 +78,6 @@ def main(settings: Settings) -> int:
         return int(bool(stale))
     print(f"written: {', '.join(stale) or 'nothing, all pages are up to date'}")
     return 0
-
-
-def fill(page: str, parts: dict[str, tuple[str, Callable[[dict[str, Any] | None], str]]], results: Path) -> str:
-    shipped = read_json(results / "world_quality.json")
-    for name, (file, table) in parts.items():
-        result = read_json(results / file)
-        page = filled(page, name, table(result) + measured_on(result, shipped))
-    return page
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,19 @@ def filled(page: str, name: str, body: str) -> str:
     if len(pattern.findall(page)) != 1:
         raise ValueError(f"the page needs exactly one part '<!-- {name}:begin -->' … '<!-- {name}:end -->'")
     return pattern.sub(lambda match: f"{match[1]}\n{body.strip()}\n\n{match[2]}", page)
+
+
+Parts = dict[str, tuple[str, Callable[[dict[str, Any] | None], str]]]
+"""The marked parts of a page: the result each is made of, and how."""
+
+
+def filled_parts(page: str, parts: Parts, results: Path) -> str:
+    """``page`` with all of ``parts`` as the JSON in ``results`` says."""
+    shipped = read_json(results / "world_quality.json")
+    for name, (file, table) in parts.items():
+        result = read_json(results / file)
+        page = filled(page, name, table(result) + measured_on(result, shipped))
+    return page
 
 
 def measured_on(result: dict[str, Any] | None, shipped: dict[str, Any] | None) -> str:
