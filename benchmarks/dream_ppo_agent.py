@@ -65,7 +65,15 @@ def learn(
     if not steps:
         raise ValueError(f"{frames} frames are less than one for each of {envs.num_envs} environments")
     whole = frames // (steps * envs.num_envs) * steps * envs.num_envs
-    agent = PPO(
+    agent = untrained(envs, learning, steps, seed)
+    curve = Curve(whole)
+    agent.learn(whole, callback=curve)
+    return agent, curve.points
+
+
+def untrained(envs: VectorEnv[Any, Any, Any], learning: Learning, steps: int, seed: int) -> PPO:
+    """A new agent that updates after ``steps`` steps of all ``envs``."""
+    return PPO(
         "MlpPolicy",
         to_sb3(envs),
         learning_rate=lambda left: learning.learning_rate * left,
@@ -85,6 +93,3 @@ def learn(
         seed=seed * envs.num_envs,
         device="cpu",
     )
-    curve = Curve(whole)
-    agent.learn(whole, callback=curve)
-    return agent, curve.points

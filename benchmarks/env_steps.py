@@ -2,14 +2,17 @@
 
     python benchmarks/env_steps.py --world doom-rooms
     python benchmarks/env_steps.py --keep-prefix True --memories off --batched off retrieval --add
-    python benchmarks/env_steps.py --keep-prefix True --memories off --batched off --compile --add
+    python benchmarks/env_steps.py --sampling-steps 1 --roll-prefix True --memories off --batched off --add
+    python benchmarks/env_steps.py --sampling-steps 1 --roll-prefix True --environments 1 16 --memories off \\
+        --batched off --no-chunked --compile --add
 
 One environment and batches of them, memory off and on, one frame a step; one environment also a chunk a step. Prints a
 table and writes ``benchmarks/results/env_steps.json`` after every row; with ``--add`` the rows join those that are
 there. A step's time is split in denoise, decode, memory (learning and keeping; reading is in denoise), head (odometry
 and the like, wherever it is called) and the rest, which is Python outside the model's calls. With memory, whole update
-rhythms are timed, updates included. ``--compile`` compiles the network for every kind of call, which takes minutes
-each. A row carries what ``benchmarks/sampling_steps.py`` found of its way to sample: speed that costs quality shows.
+rhythms are timed, updates included. ``--compile`` compiles the network for the usual kinds of calls, which takes
+minutes each. A row carries what ``benchmarks/sampling_steps.py`` found of its way to sample: speed that costs quality
+shows.
 """
 
 from __future__ import annotations
@@ -30,12 +33,13 @@ from tables import step_table
 from slowfast.envs.wrappers import ChunkedActions
 from slowfast.fast.choosing import MEMORIES
 from slowfast.heads.registry import HEADS
+from slowfast.slow.compiled import RARE
 from slowfast.slow.config import SamplingConfig
 from slowfast.world_model import WorldModel
 
 PARTS = ("denoise", "decode", "memory", "head")
-QUALITY = ("first_frame_ratio", "detail")
-WAY = ("environments", "memory", "frames_per_step", "sampling_steps", "keep_prefix", "compiled")
+QUALITY = ("first_frame_ratio", "walk_ratio", "walk_detail")
+WAY = ("environments", "memory", "frames_per_step", "sampling_steps", "keep_prefix", "roll_prefix", "compiled")
 """What tells one row from another."""
 LEAST = 16
 """Steps that are timed at least, four rhythms of updates."""
@@ -45,8 +49,8 @@ LEAST = 16
 class Settings:
     """``environments``: batch sizes, 1 with every one of ``memories``, others with ``batched``; ``steps``: frames that
     are timed, by fewer steps where more environments take them; ``warmup``: steps before; ``threads``: of torch;
-    ``chunked``: whether one environment also takes a chunk a step; ``sampling_steps``, ``keep_prefix``: by default the
-    world's own."""
+    ``chunked``: whether one environment also takes a chunk a step; ``sampling_steps``, ``keep_prefix``,
+    ``roll_prefix``: by default the world's own."""
 
     world: str = "doom-rooms"
     environments: tuple[int, ...] = (1, 4, 16, 64)
@@ -55,6 +59,7 @@ class Settings:
     chunked: bool = True
     sampling_steps: int | None = None
     keep_prefix: bool | None = None
+    roll_prefix: bool | None = None
     steps: int = 64
     warmup: int = 8
     threads: int = 2
@@ -96,7 +101,8 @@ def main(settings: Settings) -> None:
     world = WorldModel.from_pretrained(
         settings.world, settings.device, getattr(torch, settings.dtype), settings.compile
     )
-    world.slow.set_sampling(SamplingConfig(settings.sampling_steps, keep_prefix=settings.keep_prefix))
+    prefix = {"keep_prefix": settings.keep_prefix, "roll_prefix": settings.roll_prefix}
+    world.slow.set_sampling(SamplingConfig(settings.sampling_steps, **prefix))
     before = read_json(settings.out) if settings.add else None
     result: dict[str, Any] = {
         "world": world.config.name,
@@ -127,9 +133,10 @@ def quality_of(world: WorldModel, path: Path) -> dict[str, float]:
     if measured is None or measured["base_hash"] != world.base_hash:
         return {}
     spacing = float(world.slow.noise.scheduler.shift) if world.slow.noise.flow else 1.0
+    kept = config.keep_prefix or config.roll_prefix
     for row in measured["rows"]:
-        alike = config.steps == 1 or (row["shift"] == spacing and row["keep_prefix"] == config.keep_prefix)
-        if row["steps"] == config.steps and alike:
+        alike = config.steps == 1 or (row["shift"] == spacing and row["keep_prefix"] == kept)
+        if row["steps"] == config.steps and row["roll_prefix"] == config.roll_prefix and alike:
             return {name: row[name] for name in QUALITY}
     return {}
 
@@ -153,7 +160,8 @@ def measure(settings: Settings, world: WorldModel, memory: str, n: int, environm
     watched += [(head, "forward", "head") for name in HEADS if (head := getattr(world, name)) is not None]
     if dream.memory is not None:
         watched.append((dream.memory, "append", "memory"))
-    for _ in range(settings.warmup // n):
+    growing = world.config.context + RARE if settings.compile else 0  # until the usual kinds of calls are compiled
+    for _ in range(settings.warmup // n + growing):
         env.step(env.action_space.sample())
     updates, steps = int(dream.updates[0]), max(settings.steps // environments, LEAST) // n
     for owner, name, part in watched:
@@ -176,6 +184,7 @@ def measure(settings: Settings, world: WorldModel, memory: str, n: int, environm
         "frames_per_step": n,
         "sampling_steps": world.slow.config.steps,
         "keep_prefix": world.slow.config.keep_prefix,
+        "roll_prefix": world.slow.config.roll_prefix,
         "compiled": settings.compile,
         "frames_per_second": frames / seconds,
         "milliseconds_per_frame": 1000 * seconds / frames,

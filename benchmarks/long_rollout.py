@@ -52,13 +52,15 @@ class Settings:
     """``episodes``: dreamed side by side, each from ``context`` real frames; ``frames``: dreamed in each; ``real``:
     frames of other worlds that the distances are taken to; ``size``: pixels that enter the feature network; ``split``:
     validation to choose by, test to report; ``rule``: settings of the memory over the world's own, as YAML;
-    ``sampling``: how it samples, where that is not as the world says."""
+    ``sampling``: how it samples, where that is not as the world says; ``quick``: also dream without a memory in one
+    sampling step with a prefix that rolls."""
 
     world: str = "doom-rooms"
     split: str = "test"
     rule: str = "{}"
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     memories: tuple[str, ...] = ("off", "temp_lora", "retrieval")
+    quick: bool = True
     episodes: int = 8
     frames: int = 500
     context: int = 4
@@ -74,7 +76,6 @@ def main(settings: Settings) -> None:
     if settings.frames < 200:
         raise ValueError("frames has to be at least 200: the early and the late part would overlap")
     world = WorldModel.from_pretrained(settings.world, settings.device)
-    world.slow.set_sampling(settings.sampling)
     with tempfile.TemporaryDirectory() as scratch:
         steps = settings.context - 1 + settings.frames
         walked = world_seeds(settings.split, settings.episodes)
@@ -94,11 +95,14 @@ def main(settings: Settings) -> None:
         {"frames": "real, through the codec", **drift(network, real, _through_codec(world, truth))},
         {"frames": "noise", **drift(network, real, noise)},
     ]
-    for memory in settings.memories:
+    ways = {f"dreamed, memory {memory}": (memory, settings.sampling) for memory in settings.memories}
+    if settings.quick:
+        ways["dreamed, memory off, 1 step, rolled"] = ("off", SamplingConfig(steps=1, roll_prefix=True))
+    for label, (memory, sampling) in ways.items():
+        world.slow.set_sampling(sampling)
         rule = None if memory == "off" else world.memory_rule(yaml.safe_load(settings.rule), memory=memory)
         dreamed, use = dream(world, frames[:, : settings.context], actions, rule)
-        figures = {**drift(network, real, dreamed), **obedience(dreamed, moves)}
-        rows.append({"frames": f"dreamed, memory {memory}", **figures, **use})
+        rows.append({"frames": label, **drift(network, real, dreamed), **obedience(dreamed, moves), **use})
     result = {
         "world": world.config.name,
         "base_hash": world.base_hash,

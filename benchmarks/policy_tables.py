@@ -78,7 +78,10 @@ def _of(interval: dict[str, float], form: str) -> str:
 
 
 def _sampled(settings: dict[str, Any]) -> str:
-    return " Dreams were sampled with `keep_prefix`." if settings["sampling"]["keep_prefix"] else ""
+    said = {name: value for name, value in settings["sampling"].items() if value is not None}
+    if not said:
+        return ""
+    return f" Dreams were sampled with {', '.join(f'`{name}={value}`' for name, value in said.items())}."
 
 
 def plan_table(result: dict[str, Any] | None) -> str:
@@ -114,6 +117,27 @@ def walls_table(result: dict[str, Any] | None) -> str:
         f"{settings['places']} places of each kind in rooms of the {settings['split']} seeds; in brackets 95 % "
         "bootstrap intervals over places. Steps forward that led nowhere, in "
         f"{settings['episodes']} episodes of each policy that collects clips: {met}."
+    )
+
+
+def returns_table(result: dict[str, Any] | None) -> str:
+    """What reality pays a policy and what dreams do: ``dream_returns.json``."""
+    if result is None:
+        return NOT_MEASURED
+    settings = result["settings"]
+    length = settings["episode"] // settings["parts"]
+    named = {"forward": "always forward", **ARMS}
+    rows = []
+    for row in result["rows"]:
+        label = named.get(row["policy"]) or named.get(row["policy"].rpartition("-")[0], row["policy"])
+        where = "real rooms" if row["where"] == "real" else f"dreams of `{row['where']}`"
+        rows.append([label, where, _of(row["return"], ".1f"), *(f"{part:.2f}" for part in row["parts"])])
+    header = ["policy", "acts in", "steps covered an episode"]
+    header += [f"a step, {first + 1} to {first + length}" for first in range(0, settings["episode"], length)]
+    return (
+        f"{markdown_table(header, rows)}\n\nEpisodes from the same {settings['places']} places in rooms of the "
+        f"{settings['split']} seeds; a dream has seen the first frame alone. In brackets 95 % bootstrap intervals over "
+        f"places. Memory {settings['memory']}.{_sampled(settings)}"
     )
 
 

@@ -13,7 +13,7 @@ import loading
 import tyro
 from format_tables import doctor_table, formats_table, fuzz_table
 from memory_tables import ablation_table, loop_table, trust_table, tuning_table
-from policy_tables import follow_table, plan_table, policies_table, walls_table
+from policy_tables import follow_table, plan_table, policies_table, returns_table, walls_table
 from recall_tables import recall_all, recall_beyond
 from report import RESULTS, Parts, filled_parts, write_text
 from tables import long_table, quality_table, routes_table, step_table, update_table
@@ -34,6 +34,7 @@ PAGES: dict[str, Parts] = {
     "docs/policies.md": {
         "policies": ("dream_ppo.json", policies_table),
         "walls": ("walls.json", walls_table),
+        "returns": ("dream_returns.json", returns_table),
     },
     "docs/concepts.md": {"routes": ("world_quality.json", routes_table)},
     "docs/data.md": {"loading": ("loading.json", loading.as_table)},

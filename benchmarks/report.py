@@ -42,6 +42,12 @@ def machine(threads: int) -> dict[str, Any]:
     return {"cpu": _cpu(), "cores": os.cpu_count(), "threads": threads, "torch": torch.__version__}
 
 
+def called(world: str) -> str:
+    """A world that ships by its name, another by its run's."""
+    folder = Path(world)
+    return folder.resolve().parent.name if folder.name == "model" else folder.name
+
+
 def filled(page: str, name: str, body: str) -> str:
     """``page`` with ``body`` in the part ``name``. Raises ValueError when the page has no such part, or several."""
     pattern = re.compile(rf"(<!-- {re.escape(name)}:begin -->\n).*?(<!-- {re.escape(name)}:end -->)", re.DOTALL)

@@ -153,23 +153,27 @@ def step_table(result: Result | None) -> str:
             _sampling(row),
             f"{row['frames_per_second']:.1f}",
             *(f"{row[f'{part}_percent']:.0f} %" for part in ("denoise", "decode", "memory", "head", "else")),
-            *(f"{row[name]:.2f}" if name in row else "" for name in ("first_frame_ratio", "detail")),
+            *(f"{row[name]:.2f}" if name in row else "" for name in ("first_frame_ratio", "walk_ratio", "walk_detail")),
         ]
         for row in result["rows"]
     ]
     header = ["environments", "memory", "frames a step", "sampling", "frames a second"]
-    header += ["denoising", "decoding", "learning", "heads", "rest", "first frame / repeating", "detail / codec"]
+    header += ["denoising", "decoding", "learning", "heads", "rest"]
+    header += ["first frame / repeating", "walk / repeating", "detail / codec"]
     where, settings = result["machine"], result["settings"]
     return (
         f"{markdown_table(header, rows)}\n\n`slowfast/Dream-v0` on {settings['device']}, {settings['dtype']}, "
         f"{where['threads']} threads of {where['cpu']}. Frames a second of all environments together. Sampling: steps; "
-        "*kept*, with `keep_prefix`; *compiled*, with `compile=True`. The last two columns say what that way to sample "
-        f"costs in quality, of memory off, by `sampling_steps.py`.{_memory_cost(result['rows'])}"
+        "*kept*, with `keep_prefix`; *rolled*, with `roll_prefix`; *compiled*, with `compile=True`. The last three "
+        "columns say what that way to sample costs in quality, of memory off, by `sampling_steps.py`: errors of the "
+        "first frame and of a walk frame by frame, and the detail that it ends with."
+        f"{_memory_cost(result['rows'])}"
     )
 
 
 def _sampling(row: dict[str, Any]) -> str:
-    how = [name for name, said in (("kept", row["keep_prefix"]), ("compiled", row["compiled"])) if said]
+    prefix = "rolled" if row["roll_prefix"] else "kept" if row["keep_prefix"] else None
+    how = [name for name in (prefix, "compiled" if row["compiled"] else None) if name]
     return ", ".join([str(row["sampling_steps"]), *how])
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 import tyro
 from policy_tables import walls_table
-from report import RESULTS, machine, write_json
+from report import RESULTS, called, machine, write_json
 
 from slowfast.dream import Dream
 from slowfast.envs.doom_rooms.env import DoomRoomsEnv
@@ -88,12 +88,6 @@ def main(settings: Settings) -> None:
     }
     write_json(settings.out, result)
     print(walls_table(result))
-
-
-def called(name: str) -> str:
-    """A world that ships by its name, another by its run's."""
-    folder = Path(name)
-    return folder.resolve().parent.name if folder.name == "model" else folder.name
 
 
 def places(env: DoomRoomsEnv, seeds: Iterable[int], settings: Settings, at_wall: bool) -> Places:

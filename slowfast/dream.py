@@ -19,6 +19,7 @@ from slowfast.fast.generators import episode_generator, from_states, states
 from slowfast.fast.reading import generate
 from slowfast.fast.replay import Stream
 from slowfast.fast.state_io import state_from_tensors, state_tensors
+from slowfast.rolling import RollingPrefix
 from slowfast.slow.windows import ActionTensors, concat_actions, select_actions
 from slowfast.world_model import WorldModel
 
@@ -58,6 +59,7 @@ class Dream:
             torch.zeros(1, 1, *latent_shape(world), device=world.device),
             world.slow.null_actions(1, 1),
         )
+        self.rolling = RollingPrefix.empty(episodes)
         self.updates = torch.zeros(episodes, dtype=torch.int64)
         """``int64 [E]``: memory updates since each episode began."""
 
@@ -112,7 +114,8 @@ class Dream:
         lengths = self.lengths[index]
         if not lengths.all():
             raise RuntimeError(f"episodes {index[lengths == 0].tolist()} have not begun: call start() first")
-        groups = [(lengths == length).nonzero().flatten() for length in lengths.unique()]
+        kinds = lengths * (self.world.config.context + 1) + self.rolling.entered[index]
+        groups = [(kinds == kind).nonzero().flatten() for kind in kinds.unique()]
         parts = [self._made(index[group], select_actions(tensors, group.to(self._device)), count) for group in groups]
         order = torch.cat(groups).argsort().to(self._device)
         made = torch.cat(parts)[order]
@@ -129,6 +132,7 @@ class Dream:
         latents, tensors = self._encoded(frames, actions, index)
         given, count = self._frames(tensors), latents.shape[1]
         if given == count:
+            self.rolling = self.rolling.cut(index)
             self._extend(index, latents, tensors)
         elif given == count - 1:
             if self.memory is not None:
@@ -148,11 +152,11 @@ class Dream:
             yield self.world.decode(self.step(select_actions(tensors, (slice(None), slice(first, first + size)))))
 
     def snapshot(self) -> DreamState:
-        """This moment, without copying: context, noise, memory with its optimiser and frames."""
+        """This moment, without copying: context and what is kept of it, noise, memory with its optimiser and frames."""
         context = {"latents": self.context.latents, "frames": self.context.frames}
         context |= {f"actions.{name}": tensor for name, tensor in self.context.actions.items()}
         tensors = {f"context.{name}": tensor for name, tensor in context.items()}
-        tensors |= {"random": states(self.generators), "updates": self.updates}
+        tensors |= {"random": states(self.generators), "updates": self.updates, **self.rolling.named()}
         if self.memory is not None:
             tensors |= {f"memory.{name}": own for name, own in state_tensors(self.memory.snapshot()).items()}
         return DreamState(tensors, self.world.base_hash, None if self.memory is None else self.memory.rule)
@@ -177,6 +181,7 @@ class Dream:
             {name: own.to(self._device) for name, own in parts["context.actions."].items()},
             context["frames"],
         )
+        self.rolling = RollingPrefix.of_named(state.tensors, len(self), self._device)
         self.generators, self.updates = from_states(state.tensors["random"]), state.tensors["updates"]
 
     @torch.no_grad()
@@ -215,21 +220,23 @@ class Dream:
 
     @torch.no_grad()
     def _made(self, index: torch.Tensor, actions: ActionTensors, count: int) -> torch.Tensor:
-        """New latents for episodes whose contexts are equally long."""
-        context = self.context.windows(index, int(self.lengths[index[0]]), 0)
-        return generate(
-            self.world.slow,
-            self.memory,
-            context.latents,
-            concat_actions([context.actions, actions]),
-            count,
-            [self.generators[episode] for episode in index.tolist()],
-            self.steps,
-            index,
-        )
+        """New latents for episodes whose contexts are equally long, and of which as much is kept."""
+        length = int(self.lengths[index[0]])
+        context = self.context.windows(index, length, 0)
+        given = (context.latents, concat_actions([context.actions, actions]), count)
+        generators = [self.generators[episode] for episode in index.tolist()]
+        slow = self.world.slow
+        if self.memory is not None or not slow.roll_prefix or not count < length == self.world.config.context:
+            self.rolling = self.rolling.cut(index)
+            return generate(slow, self.memory, *given, generators, self.steps, index)
+        kept = self.rolling.of(index, length)
+        made = slow.generate(*given, generators, self.steps, kept=kept)
+        self.rolling = self.rolling.keep(index, kept, count)
+        return made
 
     def _replace(self, index: torch.Tensor, latents: torch.Tensor, actions: ActionTensors) -> None:
         self.context = self.context.cut(index)
+        self.rolling = self.rolling.cut(index)
         unknown = self.world.slow.null_actions(len(index), 1)
         self._extend(index, latents, concat_actions([unknown, actions]))
 

@@ -13,6 +13,7 @@ import torch
 from slowfast.fast import MemoryRule
 from slowfast.fast.files import read_tensors, write_tensors
 from slowfast.fast.generators import episode_generator, states
+from slowfast.rolling import NAMES
 
 HEADER = "slowfast_dream"
 FORMAT_VERSION = 1
@@ -21,8 +22,9 @@ FORMAT_VERSION = 1
 @dataclass(frozen=True)
 class DreamState:
     """``tensors``: each ``[E, ...]``, by name: ``context.*`` (latents, actions, counts), ``random`` (the generators of
-    noise), ``updates``, ``memory.*`` (adapters, optimiser, frames, replayed windows, kept frames, generators) and, of
-    an environment, ``env.*``. ``base_hash`` names the weights, ``rule`` how the memory learns (None: no memory)."""
+    noise), ``updates``, ``rolling.*`` (what layers keep of the contexts, where they do), ``memory.*`` (adapters,
+    optimiser, frames, replayed windows, kept frames, generators) and, of an environment, ``env.*``. ``base_hash`` names
+    the weights, ``rule`` how the memory learns (None: no memory)."""
 
     tensors: dict[str, torch.Tensor]
     base_hash: str
@@ -54,15 +56,13 @@ class DreamState:
     @staticmethod
     def joined(parts: Sequence[DreamState]) -> DreamState:
         """The episodes of several snapshots as one. Raises ValueError when they do not belong together."""
-        first = parts[0]
-        for other in parts[1:]:
+        first, whole = parts[0], [with_rolling(part.tensors, parts) for part in parts]
+        for other, tensors in zip(parts[1:], whole[1:], strict=True):
             other.check_fits(first.base_hash, first.rule)
-            if other.tensors.keys() != first.tensors.keys():
-                differ = sorted(other.tensors.keys() ^ first.tensors.keys())
+            if tensors.keys() != whole[0].keys():
+                differ = sorted(tensors.keys() ^ whole[0].keys())
                 raise ValueError(f"snapshots of different kinds do not join: {differ[0]!r} is in one of them alone")
-        return replace(
-            first, tensors={name: torch.cat([part.tensors[name] for part in parts]) for name in first.tensors}
-        )
+        return replace(first, tensors={name: torch.cat([own[name] for own in whole]) for name in whole[0]})
 
     def check_fits(self, base_hash: str, rule: MemoryRule | None) -> None:
         """Raises ValueError unless it belongs to these weights and this rule."""
@@ -99,10 +99,23 @@ class DreamState:
         return cls(on_device, header["base_hash"], rule)
 
 
+def with_rolling(tensors: dict[str, torch.Tensor], others: Sequence[DreamState]) -> dict[str, torch.Tensor]:
+    """``tensors`` of a snapshot in which nothing is kept of contexts, with zeros like the ones that others keep."""
+    count = len(tensors["random"])
+    empty = {
+        name: own.new_zeros(count, *own.shape[1:])
+        for other in others
+        for name, own in other.tensors.items()
+        if name.startswith(NAMES)
+    }
+    return {**empty, **tensors}
+
+
 def _travels(name: str) -> bool:
     """Whether a tensor lives on the world's device: latents, actions, adapters; counts and generators do not."""
     last = name.rpartition(".")[2]
-    return name.startswith(("context.", "memory.")) and last not in (
+    return name.startswith(("context.", "memory.", NAMES)) and last not in (
+        "entered",
         "frames",
         "offered",
         "kept",

@@ -72,9 +72,9 @@ class WorldModel:
     ) -> WorldModel:
         """A world that ships with the package, by name, or any folder that :meth:`save_pretrained` wrote.
 
-        ``compile``: let ``torch.compile`` compile the network on its first calls, which takes minutes and on a CPU a
-        C++ compiler. Raises FileNotFoundError when there is no such world, ValueError when the folder is of a newer
-        format.
+        ``compile``: let ``torch.compile`` compile the network for kinds of calls that come often, which takes minutes
+        each and on a CPU a C++ compiler. Raises FileNotFoundError when there is no such world, ValueError when the
+        folder is of a newer format.
         """
         folder = find_world(name_or_folder)
         config = read_config(folder)

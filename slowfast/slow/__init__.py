@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 if TYPE_CHECKING:
     import torch
 
+    from slowfast.slow.prefix import KeptPrefix
     from slowfast.slow.windows import ActionTensors, Guess, Windows
 
 SLOW_LEARNERS = {"MaskedVideoDiffusion": "slowfast.slow.masked_diffusion:MaskedVideoDiffusion"}
@@ -24,6 +25,11 @@ class SlowLearner(Protocol):
     @property
     def recalled(self) -> int:
         """Frames at the start of a prefix, with null actions, that may be from any time before; 0: not trained for."""
+        ...
+
+    @property
+    def roll_prefix(self) -> bool:
+        """Whether dreams without a memory keep what they can of the prefix from frame to frame."""
         ...
 
     def loss(
@@ -46,6 +52,7 @@ class SlowLearner(Protocol):
         steps: int | None = None,
         guidance: float | None = None,
         guess: Guess | None = None,
+        kept: KeptPrefix | None = None,
     ) -> torch.Tensor:
         """New latents ``[B, frames, C, h, w]`` after ``context`` ``[B, P, C, h, w]``."""
         ...

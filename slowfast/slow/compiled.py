@@ -7,7 +7,8 @@ they come.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Hashable
 from types import FunctionType
 from typing import Any
 
@@ -15,15 +16,19 @@ import torch
 from torch import nn
 
 from slowfast.slow.attention import constant_weights
+from slowfast.slow.prefix import KeptPrefix
 
+RARE = 8
+"""Calls of one kind that are not worth minutes of compiling: a dream's first frames, while its context grows."""
 CONSTANT = {"freezing": True, "cpp_wrapper": True}
 """Inductor's settings: weights as packed constants, and calls from C++ where Python takes longer than small layers."""
 
 
-def compile_network(network: nn.Module, **options: Any) -> None:
-    """Calls of ``network`` run compiled code from now on; each kind of call compiles on its first, for minutes.
+def compile_network(network: nn.Module, rare: int = RARE, **options: Any) -> None:
+    """Calls of ``network`` run compiled code from now on; each kind compiles after ``rare`` calls, for minutes.
 
-    ``options``: for ``torch.compile``.
+    A kind is the shapes of its tensors, and with a kept prefix what is kept yet. ``options``: for
+    ``torch.compile``.
     """
     # A memory hooks layers after compilation, so the compiled code has to look at hooks on every call.
     torch._dynamo.config.skip_nnmodule_hook_guards = False
@@ -39,7 +44,30 @@ def compile_network(network: nn.Module, **options: Any) -> None:
 
     ordinary = network._compiled_call_impl  # where nn.Module looks for compiled code
     assert ordinary is not None
-    network._compiled_call_impl = either(network, ordinary, with_constants)
+    network._compiled_call_impl = when_often(network._call_impl, either(network, ordinary, with_constants), rare)
+
+
+def when_often(plain: Callable[..., Any], compiled: Callable[..., Any], rare: int) -> Callable[..., Any]:
+    """``plain`` for the first ``rare`` calls of each kind, ``compiled`` for later ones."""
+    seen: Counter[Hashable] = Counter()
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        kind = tuple(_kind(argument) for argument in (*args, *kwargs.values()))
+        seen[kind] += 1
+        return (compiled if seen[kind] > rare else plain)(*args, **kwargs)
+
+    return call
+
+
+def _kind(argument: Any) -> Hashable:
+    """What compiled code of a call depends on."""
+    if isinstance(argument, torch.Tensor):
+        return argument.shape
+    if isinstance(argument, KeptPrefix):
+        return argument.frames, argument.full, argument.entering
+    if isinstance(argument, bool):
+        return argument
+    return type(argument).__qualname__
 
 
 def _in_code_of_its_own(network: nn.Module) -> Callable[..., Any]:

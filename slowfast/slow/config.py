@@ -25,6 +25,8 @@ class MaskedDiffusionConfig:
     the start of a prefix that a memory may recall from long ago (with null actions); 0: the network was not trained
     for it. ``keep_prefix``: the first sampling step runs the whole window, later ones run the new frames alone, and
     layers along time see the prefix as the first left it: less work, nearly the same samples. Needs ``own`` timesteps.
+    ``roll_prefix``: a dream without a memory hands on what is kept from frame to frame as well, so that of the prefix
+    only what is new in it is run. Needs ``own`` timesteps and no ``context_noise``.
     """
 
     window: int = 8
@@ -36,6 +38,7 @@ class MaskedDiffusionConfig:
     training_shift: float = 1.0
     recalled: int = 0
     keep_prefix: bool = False
+    roll_prefix: bool = False
 
     def __post_init__(self) -> None:
         if self.training_shift <= 0:
@@ -46,8 +49,11 @@ class MaskedDiffusionConfig:
             raise ValueError(f"recalled frames leave room for one shown and one new, got {self.recalled}")
         if self.prefix_timestep not in ("shared", "own"):
             raise ValueError(f"prefix_timestep {self.prefix_timestep!r} is not 'shared' or 'own'")
-        if self.keep_prefix and self.prefix_timestep == "shared":
-            raise ValueError("keep_prefix needs prefix_timestep='own': a shared timestep changes the prefix every step")
+        if (self.keep_prefix or self.roll_prefix) and self.prefix_timestep == "shared":
+            name = "keep_prefix" if self.keep_prefix else "roll_prefix"
+            raise ValueError(f"{name} needs prefix_timestep='own': a shared timestep changes the prefix every step")
+        if self.roll_prefix and self.context_noise:
+            raise ValueError("roll_prefix needs context_noise=0: noise of its own makes every frame's prefix another")
         if self.context_noise and self.prefix_timestep == "shared":
             raise ValueError("context_noise needs prefix_timestep='own': a shared timestep cannot say how noisy it is")
 
@@ -108,13 +114,15 @@ class SamplingConfig:
     ``steps``: sampling steps. ``shift``: spacing of those of flow matching, in sigma -> shift * sigma / (1 + (shift -
     1) * sigma); below 1 the later steps lie where there is little noise. ``context_noise``: noise level, in [0, 1),
     that shown frames are given and said to have: what they get wrong weighs less. ``keep_prefix``: whether later steps
-    run the new frames alone.
+    run the new frames alone. ``roll_prefix``: whether dreams without a memory also keep what they can of the prefix
+    from frame to frame.
     """
 
     steps: int | None = None
     shift: float | None = None
     context_noise: float | None = None
     keep_prefix: bool | None = None
+    roll_prefix: bool | None = None
 
     def __post_init__(self) -> None:
         if self.steps is not None and self.steps < 1:

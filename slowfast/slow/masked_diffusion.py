@@ -51,6 +51,11 @@ class MaskedVideoDiffusion(nn.Module):
         """Frames at the start of a prefix that a memory may recall; see :class:`MaskedDiffusionConfig`."""
         return self.config.recalled
 
+    @property
+    def roll_prefix(self) -> bool:
+        """Whether dreams without a memory keep what they can of the prefix from frame to frame."""
+        return self.config.roll_prefix
+
     def memory_layers(self, kind: str) -> list[str]:
         """Names inside :attr:`unet` that a memory may attach to; see :meth:`MaskedUNet3D.memory_layers`."""
         return self.unet.memory_layers(kind)
@@ -126,12 +131,15 @@ class MaskedVideoDiffusion(nn.Module):
         steps: int | None = None,
         guidance: float | None = None,
         guess: Guess | None = None,
+        kept: KeptPrefix | None = None,
     ) -> torch.Tensor:
         """Samples ``[B, frames, C, h, w]`` after ``context`` ``[B, P, C, h, w]``, P >= 0; actions ``[B, P + frames]``.
 
         B = k * E, episode-major; the starting noise of an episode comes from its generator. The context is the same
         bits at every step unless ``context_noise`` says otherwise. With a ``guess`` sampling starts from what is
-        trusted of it and joins the others on the way. Raises ValueError when P + frames is more than the window.
+        trusted of it and joins the others on the way. ``kept``: takes what layers along time see of the context; or,
+        when it is full and frames :meth:`~slowfast.slow.prefix.KeptPrefix.enter` it, serves all others of the context.
+        Raises ValueError when P + frames is more than the window.
         """
         batch, prefix = context.shape[:2]
         if prefix + frames > self.config.window:
@@ -150,16 +158,17 @@ class MaskedVideoDiffusion(nn.Module):
             begins = self.noise.level_of(trust)
             mixed = self.noise.mix(guess.latents.to(context), drawn[:, prefix:], begins)
             sample = torch.where((trust > 0)[..., None, None, None], mixed, sample)
-        kept = KeptPrefix(prefix) if self.config.keep_prefix and prefix else None
-        new_actions = select_actions(actions, (slice(None), slice(prefix, None)))
+        if kept is None and self.config.keep_prefix and prefix:
+            kept = KeptPrefix(prefix)
         for number, timestep in enumerate(timesteps):
             level[:, prefix:] = timestep if begins is None else begins.clamp(max=timestep)
             shown = level if self.config.prefix_timestep == "own" else level[:, -1:].expand_as(level)
             scaled = self._scaled(sample, timestep)
-            if kept is not None and kept.full:
-                prediction = self._guided(scaled, shown[:, prefix:], new_actions, guidance, kept)
-            else:
-                prediction = self._guided(torch.cat([clean, scaled], 1), shown, actions, guidance, kept)[:, prefix:]
+            first = prefix - kept.entering if kept is not None and kept.full else 0  # frame that has to be run
+            part = (slice(None), slice(first, None))
+            window = torch.cat([clean[part], scaled], 1)
+            prediction = self._guided(window, shown[part], select_actions(actions, part), guidance, kept)
+            prediction = prediction[:, prefix - first :]
             if begins is None:
                 sample = self.noise.step(prediction, timestep, sample)
             else:
@@ -169,8 +178,8 @@ class MaskedVideoDiffusion(nn.Module):
 
     def set_sampling(self, sampling: SamplingConfig) -> None:
         """Samples so from now on, also when it is saved and loaded. Raises ValueError for a shift without flow
-        matching, and for a context's noise or a kept prefix without timesteps of its own."""
-        said = {name: getattr(sampling, name) for name in ("steps", "context_noise", "keep_prefix")}
+        matching, for a context's noise or a kept prefix without timesteps of its own, and for both at once."""
+        said = {name: getattr(sampling, name) for name in ("steps", "context_noise", "keep_prefix", "roll_prefix")}
         self.config = replace(self.config, **{name: value for name, value in said.items() if value is not None})
         if sampling.shift is not None:
             self.noise.set_shift(sampling.shift)

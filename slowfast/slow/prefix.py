@@ -3,11 +3,14 @@
 While a frame is sampled its prefix stays as it is, and what the network makes of the prefix changes only by what flows
 back to it from the new frames' noise. So the first sampling step may run the whole window and keep what layers that mix
 frames need of the prefix, and the others run the new frames alone. Layers that take each frame by itself need nothing.
+
+The same goes from one new frame to the next: a dream's window moves on by a frame, most of its prefix was there before,
+and only the frame that enters has to be run, see :meth:`KeptPrefix.enter`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -21,25 +24,37 @@ class KeptPrefix:
     """Tensors of the prefix of a batch of windows, in the order in which layers along time come to them.
 
     ``frames``: P, how many there are. The first call of a network fills it; ``full`` from then on, it serves calls that
-    bring the new frames alone.
+    bring the new frames alone. ``tensors``: those of another one, to go on with.
     """
 
-    def __init__(self, frames: int) -> None:
+    def __init__(self, frames: int, tensors: Sequence[torch.Tensor] = ()) -> None:
         self.frames = frames
-        self.full = False
-        self._tensors: list[torch.Tensor] = []
+        self.full = bool(tensors)
+        self.entering = 0
+        self.tensors = list(tensors)
         self._read = 0
 
+    def enter(self, frames: int) -> None:
+        """The next call brings so many frames of a prefix that has moved on, before the new frames: they are kept in
+        place of the oldest ones. Raises ValueError where nothing would be left of what is kept."""
+        if not 0 < frames < self.frames:
+            raise ValueError(f"of {self.frames} frames of a prefix 1 to {self.frames - 1} may be new, got {frames}")
+        self.entering = frames
+
     def keep(self, tensor: torch.Tensor) -> None:
-        self._tensors.append(tensor)
+        self.tensors.append(tensor)
 
     def next(self) -> torch.Tensor:
         self._read += 1
-        return self._tensors[self._read - 1]
+        return self.tensors[self._read - 1]
+
+    def replace(self, tensor: torch.Tensor) -> None:
+        """Puts ``tensor`` in place of the one that was read last."""
+        self.tensors[self._read - 1] = tensor
 
     def rewind(self) -> None:
         """A network's call has ended."""
-        self.full, self._read = True, 0
+        self.full, self.entering, self._read = True, 0, 0
 
 
 @contextmanager
@@ -59,10 +74,13 @@ def with_prefix(part: torch.Tensor, axis: int) -> torch.Tensor:
     """``part`` with that of the prefix before it; ``axis`` is that of frames."""
     if _kept is None:
         return part
-    if _kept.full:
-        return torch.cat([_kept.next(), part], axis)
-    _kept.keep(part.narrow(axis, 0, _kept.frames))
-    return part
+    if not _kept.full:
+        _kept.keep(part.narrow(axis, 0, _kept.frames))
+        return part
+    whole = torch.cat([_still_there(_kept, axis), part], axis)
+    if _kept.entering:
+        _kept.replace(whole.narrow(axis, 0, _kept.frames))
+    return whole
 
 
 def convolve(convolution: nn.Conv3d, images: torch.Tensor) -> torch.Tensor:
@@ -71,6 +89,8 @@ def convolve(convolution: nn.Conv3d, images: torch.Tensor) -> torch.Tensor:
     if _kept is not None:
         if _kept.full:
             images = torch.cat([_kept.next(), images], 2)
+            if _kept.entering:
+                _kept.replace(images[:, :, _kept.entering : _kept.entering + 1])
         else:  # the new frames' only neighbour in the prefix
             _kept.keep(images[:, :, _kept.frames - 1 : _kept.frames])
     found = functional.conv2d(images, convolution.weight.squeeze(-1), convolution.bias, padding=(1, 0))
@@ -83,15 +103,22 @@ def group_norm(norm: nn.GroupNorm, images: torch.Tensor) -> torch.Tensor:
         if _kept is not None:
             _kept.keep(_moments(norm, images[:, :, : _kept.frames]))
         return norm(images)
-    of_prefix = _kept.frames / (_kept.frames + images.shape[2])
-    mean, square = torch.lerp(_moments(norm, images), _kept.next(), of_prefix).unbind(1)
+    moments = torch.cat([_still_there(_kept, 1), _moments(norm, images)], 1)
+    if _kept.entering:
+        _kept.replace(moments[:, : _kept.frames])
+    mean, square = moments.mean(1).unbind(1)
     scale = (square - mean.square() + norm.eps).rsqrt().repeat_interleave(images.shape[1] // norm.num_groups, 1)
     scale = scale * norm.weight
     shift = norm.bias - mean.repeat_interleave(images.shape[1] // norm.num_groups, 1) * scale
     return torch.addcmul(shift[..., None, None], images, scale[..., None, None])
 
 
+def _still_there(kept: KeptPrefix, axis: int) -> torch.Tensor:
+    """What is kept of the frames that have not left the prefix."""
+    return kept.next().narrow(axis, kept.entering, kept.frames - kept.entering)
+
+
 def _moments(norm: nn.GroupNorm, images: torch.Tensor) -> torch.Tensor:
-    """Means of values and of their squares in each group, ``[B, 2, groups]``."""
+    """Means of values and of their squares in each group of each frame, ``[B, F, 2, groups]``."""
     groups = images.permute(0, 2, 3, 1).unflatten(-1, (norm.num_groups, -1))
-    return torch.stack([groups.mean((1, 2, 4)), groups.square().mean((1, 2, 4))], 1)
+    return torch.stack([groups.mean((2, 4)), groups.square().mean((2, 4))], 2)

@@ -153,7 +153,8 @@ def test_long_dreams_and_speed_stand_beside_their_baselines() -> None:
     assert "may be at most 1.5" in text
     shares = {f"{part}_percent": 20.0 for part in ("denoise", "decode", "memory", "head", "else")}
     row = {"environments": 16, "memory": "temp_lora", "frames_per_step": 4, "frames_per_second": 12.34, **shares}
-    row |= {"sampling_steps": 2, "keep_prefix": True, "compiled": False, "first_frame_ratio": 0.478, "detail": 0.3}
+    row |= {"sampling_steps": 2, "keep_prefix": True, "roll_prefix": False, "compiled": False}
+    row |= {"first_frame_ratio": 0.478, "walk_ratio": 0.544, "walk_detail": 0.3}
     where = {"threads": 2, "cpu": "a CPU"}
     speed = {
         "rows": [row],
@@ -161,7 +162,9 @@ def test_long_dreams_and_speed_stand_beside_their_baselines() -> None:
         "machine": where,
     }
     assert "| 16 | temp lora | 4 | 2, kept | 12.3 | 20 % |" in tables.step_table(speed)
-    assert "| 0.48 | 0.30 |" in tables.step_table(speed)
+    assert "| 0.48 | 0.54 | 0.30 |" in tables.step_table(speed)
+    rolled = {"rows": [{**row, "roll_prefix": True, "compiled": True}]}
+    assert "| 2, rolled, compiled | 12.3 |" in tables.step_table({**speed, **rolled})
     alone = {**row, "environments": 1, "frames_per_step": 1}
     rows = [{**alone, "memory": "off", "milliseconds_per_frame": 50.0}, {**alone, "milliseconds_per_frame": 75.0}]
     assert "with a memory: temp lora +50 %" in tables.step_table({**speed, "rows": rows})

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from slowfast.slow.compiled import compile_network, either
+from slowfast.slow.compiled import compile_network, either, when_often
+from slowfast.slow.prefix import KeptPrefix
 
 
 class Network:
@@ -76,7 +77,7 @@ def test_no_network_gets_what_was_compiled_for_another_or_with_other_weights() -
 
     x, networks = torch.ones(1, 2), [Doubled(2, 1).eval() for _ in range(2)]
     for network in networks:
-        compile_network(network, backend=backend)
+        compile_network(network, rare=0, backend=backend)
 
     def compiled_after_calls() -> int:
         with torch.no_grad():
@@ -88,3 +89,12 @@ def test_no_network_gets_what_was_compiled_for_another_or_with_other_weights() -
     with torch.no_grad():
         networks[0].weight.mul_(2)
     assert compiled_after_calls() == 3
+
+
+def test_rare_kinds_of_calls_are_not_compiled() -> None:
+    call = when_often(lambda *_, **__: "plain", lambda *_, **__: "compiled", rare=2)
+    short, long, kept = torch.ones(1, 2), torch.ones(1, 4), KeptPrefix(3)
+    assert [call(long) for _ in range(4)] == ["plain", "plain", "compiled", "compiled"]
+    assert [call(short), call(long, kept=kept)] == ["plain", "plain"]  # kinds of their own
+    kept.full = True
+    assert [call(long, kept=kept) for _ in range(3)] == ["plain", "plain", "compiled"]

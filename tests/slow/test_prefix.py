@@ -74,5 +74,37 @@ def test_setting_is_saved_and_needs_timesteps_of_its_own(learner: Any) -> None:
     assert slow.config.keep_prefix
     with pytest.raises(ValueError, match="keep_prefix"):
         MaskedDiffusionConfig(keep_prefix=True, prefix_timestep="shared")
-    with pytest.raises(ValueError, match="keep_prefix"):
-        learner(prefix_timestep="shared").set_sampling(SamplingConfig(keep_prefix=True))
+    with pytest.raises(ValueError, match="roll_prefix"):
+        learner(prefix_timestep="shared").set_sampling(SamplingConfig(roll_prefix=True))
+    with pytest.raises(ValueError, match="roll_prefix needs context_noise=0"):
+        learner(context_noise=0.1).set_sampling(SamplingConfig(roll_prefix=True))
+
+
+@torch.no_grad()
+def test_a_frame_enters_as_if_it_had_been_there(learner: Any, windows: Any) -> None:
+    slow, batch, level = learner(), windows(2, 4, 1), torch.tensor([[-1.0, -1, -1, -1, 300]] * 2)
+    whole = slow.predict(batch.latents, level, batch.actions, complete := KeptPrefix(4))
+    slow.predict(batch.latents, level, batch.actions, before := KeptPrefix(3))  # without the fourth frame
+    assert len(before.tensors) == len(complete.tensors) > 4
+    kept = KeptPrefix(4, [_with_an_oldest(*pair) for pair in zip(before.tensors, complete.tensors, strict=True)])
+    kept.enter(1)
+    part = (slice(None), slice(3, None))
+    made = slow.predict(batch.latents[part], level[part], select_actions(batch.actions, part), kept)
+    torch.testing.assert_close(made, whole[part], rtol=1e-4, atol=1e-5)
+    for own, other in zip(kept.tensors, complete.tensors, strict=True):
+        torch.testing.assert_close(own, other, rtol=1e-4, atol=1e-5)
+    part = (slice(None), slice(4, None))  # and is there from then on
+    made = slow.predict(batch.latents[part], level[part], select_actions(batch.actions, part), kept)
+    torch.testing.assert_close(made, whole[part], rtol=1e-4, atol=1e-5)
+
+
+def _with_an_oldest(tensor: torch.Tensor, longer: torch.Tensor) -> torch.Tensor:
+    """``tensor`` with a frame before its first, which will have left; as it is where no other frames are kept."""
+    axes = [axis for axis in range(tensor.ndim) if tensor.shape[axis] != longer.shape[axis]]
+    return torch.cat([torch.full_like(tensor.narrow(axes[0], 0, 1), 9), tensor], axes[0]) if axes else tensor
+
+
+def test_something_has_to_stay_where_frames_enter() -> None:
+    for frames in (0, 4):
+        with pytest.raises(ValueError, match="1 to 3"):
+            KeptPrefix(4).enter(frames)
