@@ -42,7 +42,9 @@ class KeptPrefix:
         self.entering = frames
 
     def keep(self, tensor: torch.Tensor) -> None:
-        self.tensors.append(tensor)
+        """Keeps a copy in the usual layout: what is kept lies in memory alike whatever it was cut from, or compiled
+        code would be compiled for every way."""
+        self.tensors.append(tensor.contiguous())
 
     def next(self) -> torch.Tensor:
         self._read += 1
@@ -50,7 +52,7 @@ class KeptPrefix:
 
     def replace(self, tensor: torch.Tensor) -> None:
         """Puts ``tensor`` in place of the one that was read last."""
-        self.tensors[self._read - 1] = tensor
+        self.tensors[self._read - 1] = tensor.contiguous()
 
     def rewind(self) -> None:
         """A network's call has ended."""
@@ -88,11 +90,11 @@ def convolve(convolution: nn.Conv3d, images: torch.Tensor) -> torch.Tensor:
     new = images.shape[2]
     if _kept is not None:
         if _kept.full:
-            images = torch.cat([_kept.next(), images], 2)
+            images = torch.cat([_kept.next().permute(0, 3, 1, 2), images], 2)
             if _kept.entering:
-                _kept.replace(images[:, :, _kept.entering : _kept.entering + 1])
+                _kept.replace(images[:, :, _kept.entering : _kept.entering + 1].permute(0, 2, 3, 1))
         else:  # the new frames' only neighbour in the prefix
-            _kept.keep(images[:, :, _kept.frames - 1 : _kept.frames])
+            _kept.keep(images[:, :, _kept.frames - 1 : _kept.frames].permute(0, 2, 3, 1))
     found = functional.conv2d(images, convolution.weight.squeeze(-1), convolution.bias, padding=(1, 0))
     return found[:, :, -new:]
 
@@ -106,11 +108,11 @@ def group_norm(norm: nn.GroupNorm, images: torch.Tensor) -> torch.Tensor:
     moments = torch.cat([_still_there(_kept, 1), _moments(norm, images)], 1)
     if _kept.entering:
         _kept.replace(moments[:, : _kept.frames])
-    mean, square = moments.mean(1).unbind(1)
-    scale = (square - mean.square() + norm.eps).rsqrt().repeat_interleave(images.shape[1] // norm.num_groups, 1)
-    scale = scale * norm.weight
-    shift = norm.bias - mean.repeat_interleave(images.shape[1] // norm.num_groups, 1) * scale
-    return torch.addcmul(shift[..., None, None], images, scale[..., None, None])
+    mean, square = moments.mean(1)[..., None].unbind(1)  # [B, groups, 1]
+    scale = (square - mean.square() + norm.eps).rsqrt() * norm.weight.unflatten(0, (norm.num_groups, -1))
+    shift = norm.bias.unflatten(0, (norm.num_groups, -1)) - mean * scale
+    normed = torch.addcmul(shift[:, None, None], _groups(norm, images), scale[:, None, None])
+    return normed.flatten(-2).permute(0, 3, 1, 2)
 
 
 def _still_there(kept: KeptPrefix, axis: int) -> torch.Tensor:
@@ -120,5 +122,10 @@ def _still_there(kept: KeptPrefix, axis: int) -> torch.Tensor:
 
 def _moments(norm: nn.GroupNorm, images: torch.Tensor) -> torch.Tensor:
     """Means of values and of their squares in each group of each frame, ``[B, F, 2, groups]``."""
-    groups = images.permute(0, 2, 3, 1).unflatten(-1, (norm.num_groups, -1))
+    groups = _groups(norm, images)
     return torch.stack([groups.mean((2, 4)), groups.square().mean((2, 4))], 2)
+
+
+def _groups(norm: nn.GroupNorm, images: torch.Tensor) -> torch.Tensor:
+    """Images ``[B, C, F, n]`` as ``[B, F, n, groups, C / groups]``."""
+    return images.permute(0, 2, 3, 1).unflatten(-1, (norm.num_groups, -1))
