@@ -16,7 +16,7 @@ from memory_tables import ablation_table, loop_table, trust_table, tuning_table
 from policy_tables import follow_table, plan_table, policies_table, returns_table, walls_table
 from recall_tables import recall_all, recall_beyond
 from report import RESULTS, Parts, filled_parts, write_text
-from tables import long_table, quality_table, routes_table, step_table, update_table
+from tables import long_table, quality_table, routes_table, short_step_table, step_table, update_table
 
 PAGES: dict[str, Parts] = {
     "README.md": {
@@ -24,7 +24,7 @@ PAGES: dict[str, Parts] = {
         "recall": ("recall.json", recall_beyond),
         "acting": ("follow_back.json", follow_table),
         "long": ("long_rollout.json", long_table),
-        "speed": ("env_steps.json", step_table),
+        "speed": ("env_steps.json", short_step_table),
         "updates": ("memory_update.json", update_table),
     },
     "docs/clips.md": {
@@ -39,7 +39,7 @@ PAGES: dict[str, Parts] = {
     "docs/concepts.md": {"routes": ("world_quality.json", routes_table)},
     "docs/data.md": {"loading": ("loading.json", loading.as_table)},
     "docs/doctor.md": {"doctor": ("doctor_faults.json", doctor_table)},
-    "docs/environments.md": {"plan": ("plan.json", plan_table)},
+    "docs/environments.md": {"speed": ("env_steps.json", step_table), "plan": ("plan.json", plan_table)},
     "docs/follow.md": {"follow": ("follow.json", follow_table), "retrace": ("follow_back.json", follow_table)},
     "docs/tabletop.md": {"plan": ("plan_tabletop.json", plan_table)},
     "docs/memory.md": {

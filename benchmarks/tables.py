@@ -171,6 +171,20 @@ def step_table(result: Result | None) -> str:
     )
 
 
+def short_step_table(result: Result | None) -> str:
+    """One environment and sixteen, a frame a step, with prefixes that roll or are looked at anew."""
+    if result is None:
+        return NOT_MEASURED
+    rows = [
+        row
+        for row in result["rows"]
+        if row["environments"] in (1, 16)
+        and row["frames_per_step"] == 1
+        and (row["roll_prefix"] or not row["keep_prefix"])
+    ]
+    return step_table({**result, "rows": rows})
+
+
 def _sampling(row: dict[str, Any]) -> str:
     prefix = "rolled" if row["roll_prefix"] else "kept" if row["keep_prefix"] else None
     how = [name for name in (prefix, "compiled" if row["compiled"] else None) if name]
