@@ -96,7 +96,7 @@ def main(settings: Settings) -> None:
         {"frames": "noise", **drift(network, real, noise)},
     ]
     ways = {f"dreamed, memory {memory}": (memory, settings.sampling) for memory in settings.memories}
-    if settings.quick:
+    if settings.quick and world.slow.config.prefix_timestep == "own":
         ways["dreamed, memory off, 1 step, rolled"] = ("off", SamplingConfig(steps=1, roll_prefix=True))
     for label, (memory, sampling) in ways.items():
         world.slow.set_sampling(sampling)

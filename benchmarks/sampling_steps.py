@@ -72,7 +72,9 @@ def main(settings: Settings) -> None:
         if own or not (keep or roll)
         if steps > 1 or not keep  # one step has no later ones
     ]
-    rows = [measure(world, chunks, walks, way, settings.seed) for way in tqdm(ways, leave=False)]
+    end = slice(-max(settings.walk // 4, 1), None)
+    sharp = [detail(through_codec(world, frames)) for frames in (chunks.new, walks.new[:, end])]
+    rows = [measure(world, chunks, walks, way, settings.seed, end, *sharp) for way in tqdm(ways, leave=False)]
     result = {
         "world": world.config.name,
         "base_hash": world.base_hash,
@@ -96,10 +98,17 @@ def drawn(world: WorldModel, store: Store, new: int, count: int, seed: int) -> T
 
 
 def measure(
-    world: WorldModel, chunks: TrueWindows, walks: TrueWindows, sampling: SamplingConfig, seed: int
+    world: WorldModel,
+    chunks: TrueWindows,
+    walks: TrueWindows,
+    sampling: SamplingConfig,
+    seed: int,
+    end: slice,
+    chunks_sharp: float,
+    end_sharp: float,
 ) -> dict[str, Any]:
-    """Errors as ratios to the last shown frame's; detail as a share of the codec's, of a walk at its end; seconds for
-    all walks."""
+    """Errors as ratios to the last shown frame's; detail as a share of the codec's (``*_sharp``), of a walk at its
+    ``end``; seconds for all walks."""
     slow, usual = world.slow, way_of(world)
     slow.set_sampling(sampling)
     made = imagined(world, chunks, chunks.actions, seed)
@@ -108,14 +117,13 @@ def measure(
     seconds, way = time.perf_counter() - began, way_of(world)
     slow.set_sampling(SamplingConfig(**(usual if slow.noise.flow else {**usual, "shift": None})))
     errors, repeated, far = squared_errors(made, chunks.new), standing(chunks), squared_errors(walked, walks.new)
-    end = slice(-max(walked.shape[1] // 4, 1), None)
     return {
         **way,
         "first_frame_ratio": float(errors[:, 0].mean() / repeated[:, 0].mean()),
         "chunk_ratio": float(errors.mean() / repeated.mean()),
-        "detail": detail(made) / detail(through_codec(world, chunks.new)),
+        "detail": detail(made) / chunks_sharp,
         "walk_ratio": float(far.mean() / standing(walks).mean()),
-        "walk_detail": detail(walked[:, end]) / detail(through_codec(world, walks.new[:, end])),
+        "walk_detail": detail(walked[:, end]) / end_sharp,
         "seconds": seconds,
     }
 
