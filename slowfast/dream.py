@@ -60,6 +60,7 @@ class Dream:
             world.slow.null_actions(1, 1),
         )
         self.rolling = RollingPrefix.empty(episodes)
+        """What is kept of the contexts from frame to frame, where the world has ``roll_prefix``."""
         self.updates = torch.zeros(episodes, dtype=torch.int64)
         """``int64 [E]``: memory updates since each episode began."""
 

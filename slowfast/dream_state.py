@@ -56,7 +56,7 @@ class DreamState:
     @staticmethod
     def joined(parts: Sequence[DreamState]) -> DreamState:
         """The episodes of several snapshots as one. Raises ValueError when they do not belong together."""
-        first, whole = parts[0], [with_rolling(part.tensors, parts) for part in parts]
+        first, whole = parts[0], [_with_rolling(part.tensors, parts) for part in parts]
         for other, tensors in zip(parts[1:], whole[1:], strict=True):
             other.check_fits(first.base_hash, first.rule)
             if tensors.keys() != whole[0].keys():
@@ -99,7 +99,7 @@ class DreamState:
         return cls(on_device, header["base_hash"], rule)
 
 
-def with_rolling(tensors: dict[str, torch.Tensor], others: Sequence[DreamState]) -> dict[str, torch.Tensor]:
+def _with_rolling(tensors: dict[str, torch.Tensor], others: Sequence[DreamState]) -> dict[str, torch.Tensor]:
     """``tensors`` of a snapshot in which nothing is kept of contexts, with zeros like the ones that others keep."""
     count = len(tensors["random"])
     empty = {
