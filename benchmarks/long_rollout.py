@@ -26,6 +26,7 @@ import torch
 import tyro
 import yaml
 from report import RESULTS, machine, write_json
+from sampling_steps import through_codec
 from torch.nn import functional
 
 from slowfast.actions import ActionSpec
@@ -92,7 +93,7 @@ def main(settings: Settings) -> None:
     noise = np.random.default_rng(0).integers(0, 256, truth.shape, np.uint8)
     rows = [
         {"frames": "real", **drift(network, real, truth), **obedience(truth, moves)},
-        {"frames": "real, through the codec", **drift(network, real, _through_codec(world, truth))},
+        {"frames": "real, through the codec", **drift(network, real, through_codec(world, truth))},
         {"frames": "noise", **drift(network, real, noise)},
     ]
     ways = {f"dreamed, memory {memory}": (memory, settings.sampling) for memory in settings.memories}
@@ -200,10 +201,6 @@ def _episodes(folder: Path, seeds: list[int], steps: int) -> list[tuple[np.ndarr
     collect("slowfast/DoomRooms-v0", POLICY, seeds, folder, steps=steps, compression="none")
     store = Store(folder)
     return [(store.frames(number), store.actions(number)) for number in range(len(store))]
-
-
-def _through_codec(world: WorldModel, frames: np.ndarray) -> np.ndarray:
-    return np.stack([world.decode(world.encode(episode[None]))[0] for episode in frames])
 
 
 def as_table(result: dict[str, Any]) -> str:
