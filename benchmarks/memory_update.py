@@ -5,7 +5,8 @@
 One gradient step on one window an episode, and one forward of the network that reads the memories, each beside the same
 with PEFT's adapters and beside the network alone: time, and what is allocated at the peak beyond what lay there before.
 A single memory is read from a copy of the weights that it is merged into, once after each update; that time stands
-apart. Prints a table and writes ``benchmarks/results/memory_update.json`` after every row; ``--add`` goes on there. In
+apart. Reading costs a few percent of a call, less than calls differ from each other: it is the median of many pairs of
+calls that follow each other, one with memories and one without. Prints a table and writes ``benchmarks/results/memory_update.json`` after every row; ``--add`` goes on there. In
 PEFT a convolution's adapter is a 3x3 kernel, ours a 1x1 path.
 """
 
@@ -21,6 +22,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 import tyro
 from peft import LoraConfig, get_peft_model
@@ -38,9 +40,10 @@ from slowfast.slow.windows import ActionTensors, Windows
 
 @dataclass(frozen=True)
 class Settings:
-    """A network like the shipped checkpoint's; ``repeats``: timings a cell, of which the median counts; ``clock``: with
-    one thread, ``cpu`` counts the time of this process alone, which other work on the machine disturbs least;
-    ``precision``: bf16 autocast pays on processors with bf16 arithmetic only."""
+    """A network like the shipped checkpoint's; ``repeats``: timings a cell, of which the median counts; ``pairs``: of
+    calls that tell what reading costs; ``clock``: with one thread, ``cpu`` counts the time of this process alone, which
+    other work on the machine disturbs least; ``precision``: bf16 autocast pays on processors with bf16 arithmetic
+    only."""
 
     episodes: tuple[int, ...] = (1, 4, 16, 64)
     layers: tuple[str, ...] = ("temporal_attention", "attention", "attention_and_convolutions")
@@ -50,6 +53,7 @@ class Settings:
     context: int = 4
     chunk: int = 4
     repeats: int = 3
+    pairs: int = 24
     threads: int = 2
     clock: Literal["wall", "cpu"] = "wall"
     precision: Literal["float32", "bf16"] = "float32"
@@ -129,13 +133,15 @@ def measure(slow: MaskedVideoDiffusion, settings: Settings, layers: str, episode
     }
     with torch.autocast(slow.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
         timed = timings(calls, settings)
+        overhead = reading_overhead(stacked_forward, forward_alone, settings)
         peaks = {name: peak_bytes(call, slow.device) for name, call in calls.items() if name != "attach"}
     row: Row = {"layers": layers, "episodes": episodes, "numbers_an_episode": memory.layout.width}
     row |= {f"{name}_ms": round(1000 * seconds, 2) for name, seconds in timed.items()}
     row |= {f"{name}_mib": round(peak / 2**20, 1) for name, peak in peaks.items()}
     row["update_ratio"] = round(timed["update_peft"] / timed["update_stacked"], 3)
     row["forward_ratio"] = round(timed["forward_peft"] / timed["forward_stacked"], 3)
-    row["forward_overhead"] = round(timed["forward_stacked"] / timed["forward_alone"] - 1, 4)
+    value, low, high = (round(figure, 4) for figure in overhead)
+    row |= {"forward_overhead": value, "forward_overhead_low": low, "forward_overhead_high": high}
     return row
 
 
@@ -175,18 +181,41 @@ class PeftLoop:
 
 def timings(calls: dict[str, Callable[[], None]], settings: Settings) -> dict[str, float]:
     """Median seconds of each call, after one that does not count; in turns, so that other work disturbs all."""
-    clock = time.perf_counter if settings.clock == "wall" else time.process_time
-    wait = torch.cuda.synchronize if settings.device.startswith("cuda") else lambda: None
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     for turn in range(settings.repeats + 1):
         for name, call in calls.items():
-            wait()
-            start = clock()
-            call()
-            wait()
+            taken = seconds_of(call, settings)
             if turn:
-                seconds[name].append(clock() - start)
+                seconds[name].append(taken)
     return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def reading_overhead(
+    reading: Callable[[], None], alone: Callable[[], None], settings: Settings
+) -> tuple[float, float, float]:
+    """How much longer a call takes that reads memories, as a share: the median of pairs, and its 95 % bootstrap
+    interval. One pair before does not count, and each goes first in every other pair."""
+    shares = []
+    for turn in range(settings.pairs + 1):
+        if turn % 2:
+            second, first = seconds_of(alone, settings), seconds_of(reading, settings)
+        else:
+            first, second = seconds_of(reading, settings), seconds_of(alone, settings)
+        if turn:
+            shares.append(first / second - 1)
+    drawn = np.random.default_rng(0).choice(shares, (2000, len(shares)))
+    low, high = np.quantile(np.median(drawn, axis=1), (0.025, 0.975))
+    return statistics.median(shares), float(low), float(high)
+
+
+def seconds_of(call: Callable[[], None], settings: Settings) -> float:
+    clock = time.perf_counter if settings.clock == "wall" else time.process_time
+    wait = torch.cuda.synchronize if settings.device.startswith("cuda") else lambda: None
+    wait()
+    start = clock()
+    call()
+    wait()
+    return clock() - start
 
 
 def peak_bytes(call: Callable[[], None], device: torch.device) -> int:

@@ -224,7 +224,7 @@ def update_table(result: Result | None) -> str:
             f"{row['update_ratio']:.2f}",
             f"{row['update_stacked_mib']:.0f}",
             f"{row['update_peft_mib']:.0f}",
-            _number(row["forward_overhead"], "+.0%"),
+            _reading(row),
             _number(row["forward_peft_ms"] / row["forward_alone_ms"] - 1, "+.0%"),
         ]
         for row in result["rows"]
@@ -240,8 +240,14 @@ def update_table(result: Result | None) -> str:
         f"{table}\n\nOne gradient step on a window an episode, {_millions(result['parameters'])} parameters, rank "
         f"{settings['rank']}, {settings['precision']}, {settings['device']}, {settings['threads']} threads, {clock}, "
         f"torch {result['machine']['torch']}. *MiB*: what is allocated at the peak of an update. *Reading*: how much "
-        f"longer one call of the network takes than without memories; one memory is merged into the weights.{merging}"
+        f"longer one call of the network takes than without memories, stacked the median of {settings['pairs']} pairs of "
+        f"calls with its 95 % bootstrap interval; one memory is merged into the weights.{merging}"
     )
+
+
+def _reading(row: dict[str, Any]) -> str:
+    value, low, high = (_number(row[f"forward_overhead{end}"], "+.1%") for end in ("", "_low", "_high"))
+    return f"{value} [{low[:-2]}, {high[:-2]}]"
 
 
 def _number(value: float, form: str) -> str:

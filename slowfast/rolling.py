@@ -18,8 +18,9 @@ ENTERED = f"{NAMES}entered"
 
 @dataclass(frozen=True)
 class RollingPrefix:
-    """``tensors``: each ``[E, rows, ...]``, of a :class:`~slowfast.slow.prefix.KeptPrefix`, of which every episode has
-    ``rows``. ``entered`` ``int64 [E]`` (CPU): frames that have joined the context since; 0 where nothing is kept."""
+    """``tensors``: each ``[E * rows, ...]``, of a :class:`~slowfast.slow.prefix.KeptPrefix`, of which every episode has
+    ``rows``, episode-major. ``entered`` ``int64 [E]`` (CPU): frames that have joined the context since; 0 where nothing
+    is kept."""
 
     tensors: tuple[torch.Tensor, ...]
     entered: torch.Tensor
@@ -29,10 +30,11 @@ class RollingPrefix:
         return cls((), torch.zeros(episodes, dtype=torch.int64))
 
     def named(self) -> dict[str, torch.Tensor]:
-        """Its tensors as they are in a snapshot, which has none where nothing is kept."""
+        """Its tensors as they are in a snapshot, ``[E, rows, ...]``; it has none where nothing is kept."""
         if not self.entered.any():
             return {}
-        return {ENTERED: self.entered, **{f"{NAMES}{number:03d}": own for number, own in enumerate(self.tensors)}}
+        apart = {f"{NAMES}{number:03d}": self._apart(own) for number, own in enumerate(self.tensors)}
+        return {ENTERED: self.entered, **apart}
 
     @classmethod
     def of_named(cls, tensors: Mapping[str, torch.Tensor], episodes: int, device: torch.device) -> RollingPrefix:
@@ -40,7 +42,7 @@ class RollingPrefix:
         if ENTERED not in tensors:
             return cls.empty(episodes)
         names = sorted(name for name in tensors if name.startswith(NAMES) and name != ENTERED)
-        return cls(tuple(tensors[name].to(device) for name in names), tensors[ENTERED])
+        return cls(tuple(tensors[name].to(device).flatten(0, 1) for name in names), tensors[ENTERED])
 
     def cut(self, index: torch.Tensor) -> RollingPrefix:
         """Without what the episodes ``index`` keep."""
@@ -51,20 +53,27 @@ class RollingPrefix:
         entered = int(self.entered[index[0]])
         if not entered:
             return KeptPrefix(context)
-        chosen = self.tensors if self._all(index) else [own[index.to(own.device)] for own in self.tensors]
-        kept = KeptPrefix(context, [own.flatten(0, 1) for own in chosen])
+        whole = self._all(index)
+        chosen = self.tensors if whole else [self._apart(own)[index].flatten(0, 1) for own in self.tensors]
+        kept = KeptPrefix(context, chosen)
         kept.enter(entered)
         return kept
 
     def keep(self, index: torch.Tensor, kept: KeptPrefix, entered: int) -> RollingPrefix:
         """With what the episodes ``index`` keep now, ``entered`` frames ago."""
-        new = [own.unflatten(0, (len(index), -1)) for own in kept.tensors]
         if self._all(index):
-            tensors = tuple(new)
+            tensors = tuple(kept.tensors)
         else:
-            old = self.tensors or [own.new_zeros(len(self.entered), *own.shape[1:]) for own in new]
-            tensors = tuple(one.index_copy(0, index.to(one.device), two) for one, two in zip(old, new, strict=True))
+            new = [own.unflatten(0, (len(index), -1)) for own in kept.tensors]
+            old = [self._apart(own) for own in self.tensors]
+            old = old or [own.new_zeros(len(self.entered), *own.shape[1:]) for own in new]
+            pairs = zip(old, new, strict=True)
+            tensors = tuple(one.index_copy(0, index.to(one.device), two).flatten(0, 1) for one, two in pairs)
         return RollingPrefix(tensors, self.entered.index_fill(0, index, entered))
+
+    def _apart(self, own: torch.Tensor) -> torch.Tensor:
+        """``[E, rows, ...]`` of ``[E * rows, ...]``."""
+        return own.unflatten(0, (len(self.entered), -1))
 
     def _all(self, index: torch.Tensor) -> bool:
         """Whether ``index`` names all episodes in their order."""

@@ -13,6 +13,8 @@ import numpy as np
 import sentencepiece
 
 PAD = 0
+REMEMBERED = 4096
+"""Strings whose ids are kept."""
 
 
 class SentencePieceTokenizer:
@@ -22,6 +24,7 @@ class SentencePieceTokenizer:
         self.model = model
         self.length = length
         self.processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+        self._remembered: dict[str, list[int]] = {}
 
     @classmethod
     def train(cls, texts: Sequence[str], vocabulary: int = 512, length: int = 8) -> SentencePieceTokenizer:
@@ -57,9 +60,17 @@ class SentencePieceTokenizer:
 
     def encode(self, texts: np.ndarray) -> np.ndarray:
         """Object array of strings ``[...]`` to ids ``[..., length]``; each distinct string is encoded once."""
-        distinct, inverse = np.unique(texts.astype(str).reshape(-1), return_inverse=True)
-        ids = np.full((len(distinct), self.length), PAD, np.int64)
-        encoded = [str(text).encode("utf-8", "replace") for text in distinct]  # a lone surrogate has no UTF-8
-        for row, pieces in zip(ids, self.processor.encode(encoded), strict=True):
-            row[: min(len(pieces), self.length)] = pieces[: self.length]
-        return ids[inverse].reshape(*texts.shape, self.length)
+        flat = [str(text) for text in texts.reshape(-1)]
+        known = {text: self._padded(text) for text in set(flat)}
+        return np.array([known[text] for text in flat], np.int64).reshape(*texts.shape, self.length)
+
+    def _padded(self, text: str) -> list[int]:
+        """Ids of one string. A world is told the same few words over and over, so some are remembered."""
+        ids = self._remembered.get(text)
+        if ids is None:
+            pieces = self.processor.encode(text.encode("utf-8", "replace"))  # a lone surrogate has no UTF-8
+            ids = [*pieces[: self.length], *[PAD] * (self.length - len(pieces))]
+            if len(self._remembered) >= REMEMBERED:
+                self._remembered.clear()
+            self._remembered[text] = ids
+        return ids
