@@ -11,8 +11,8 @@ table and writes ``benchmarks/results/env_steps.json`` after every row; with ``-
 there. A step's time is split in denoise, decode, memory (learning and keeping; reading is in denoise), head (odometry
 and the like, wherever it is called) and the rest, which is Python outside the model's calls. With memory, whole update
 rhythms are timed, updates included. ``--compile`` compiles the network for the usual kinds of calls, which takes
-minutes each. A row carries what ``benchmarks/sampling_steps.py`` found of its way to sample: speed that costs quality
-shows.
+minutes each. A row carries what ``benchmarks/sampling_steps.py`` and ``recall_by_sampling.py`` found of its way to
+sample: speed that costs quality or recall shows.
 """
 
 from __future__ import annotations
@@ -68,6 +68,7 @@ class Settings:
     compile: bool = False
     add: bool = False
     quality: Path = RESULTS / "sampling_steps.json"
+    recall: Path = RESULTS / "recall_by_sampling.json"
     out: Path = RESULTS / "env_steps.json"
 
 
@@ -120,7 +121,8 @@ def main(settings: Settings) -> None:
     for environments in settings.environments:
         for memory in settings.memories if environments == 1 else settings.batched:
             for n in sorted({1, world.config.chunk}) if environments == 1 and settings.chunked else (1,):
-                row = measure(settings, world, memory, n, environments) | quality_of(world, settings.quality)
+                row = measure(settings, world, memory, n, environments)
+                row |= quality_of(world, settings.quality) | recall_of(world, memory, settings.recall)
                 rows = [old for old in result["rows"] if any(old[name] != row[name] for name in WAY)]
                 result["rows"] = sorted([*rows, row], key=lambda row: [row[name] for name in WAY if name != "memory"])
                 write_json(settings.out, result)
@@ -138,6 +140,17 @@ def quality_of(world: WorldModel, path: Path) -> dict[str, float]:
         alike = config.steps == 1 or (row["shift"] == spacing and row["keep_prefix"] == kept)
         if row["steps"] == config.steps and row["roll_prefix"] == config.roll_prefix and alike:
             return {name: row[name] for name in QUALITY}
+    return {}
+
+
+def recall_of(world: WorldModel, memory: str, path: Path) -> dict[str, float]:
+    """How ``memory`` was found to change the error of what was seen before; nothing, where it was not measured."""
+    config, measured = world.slow.config, read_json(path)
+    if measured is None or measured["base_hash"] != world.base_hash or config.keep_prefix:
+        return {}
+    for row in measured["rows"]:
+        if row["memory"] == memory and row["sampling_steps"] == config.steps:
+            return {"recall_change": -row["effects"]["memory"]["value"]}
     return {}
 
 

@@ -6,8 +6,9 @@ One gradient step on one window an episode, and one forward of the network that 
 with PEFT's adapters and beside the network alone: time, and what is allocated at the peak beyond what lay there before.
 A single memory is read from a copy of the weights that it is merged into, once after each update; that time stands
 apart. Reading costs a few percent of a call, less than calls differ from each other: it is the median of many pairs of
-calls that follow each other, one with memories and one without. Prints a table and writes ``benchmarks/results/memory_update.json`` after every row; ``--add`` goes on there. In
-PEFT a convolution's adapter is a 3x3 kernel, ours a 1x1 path.
+calls that follow each other, one with memories and one without. Prints a table and writes
+``benchmarks/results/memory_update.json`` after every row; ``--add`` goes on there. In PEFT a convolution's adapter is a
+3x3 kernel, ours a 1x1 path.
 """
 
 from __future__ import annotations

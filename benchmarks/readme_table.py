@@ -12,7 +12,7 @@ from pathlib import Path
 import loading
 import tyro
 from format_tables import doctor_table, formats_table, fuzz_table
-from memory_tables import ablation_table, loop_table, trust_table, tuning_table
+from memory_tables import ablation_table, loop_table, sampling_table, trust_table, tuning_table
 from policy_tables import follow_table, plan_table, policies_table, returns_table, walls_table
 from recall_tables import recall_all, recall_beyond
 from report import RESULTS, Parts, filled_parts, write_text
@@ -49,6 +49,7 @@ PAGES: dict[str, Parts] = {
         "ablation": ("ablation.json", ablation_table),
         "loop": ("loop_control.json", loop_table),
         "trust": ("trust_tuning.json", trust_table),
+        "sampling": ("recall_by_sampling.json", sampling_table),
     },
 }
 """The marked parts of each page."""

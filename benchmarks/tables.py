@@ -154,19 +154,22 @@ def step_table(result: Result | None) -> str:
             f"{row['frames_per_second']:.1f}",
             *(f"{row[f'{part}_percent']:.0f} %" for part in ("denoise", "decode", "memory", "head", "else")),
             *(f"{row[name]:.2f}" if name in row else "" for name in ("first_frame_ratio", "walk_ratio", "walk_detail")),
+            _number(row["recall_change"], "+.0%").replace("-", "−") if "recall_change" in row else "",
         ]
         for row in result["rows"]
     ]
     header = ["environments", "memory", "frames a step", "sampling", "frames a second"]
     header += ["denoising", "decoding", "learning", "heads", "rest"]
-    header += ["first frame / repeating", "walk / repeating", "detail / codec"]
+    header += ["first frame / repeating", "walk / repeating", "detail / codec", "seen before"]
     where, settings = result["machine"], result["settings"]
     return (
         f"{markdown_table(header, rows)}\n\n`slowfast/Dream-v0` on {settings['device']}, {settings['dtype']}, "
         f"{where['threads']} threads of {where['cpu']}. Frames a second of all environments together. Sampling: steps; "
-        "*kept*, with `keep_prefix`; *rolled*, with `roll_prefix`; *compiled*, with `compile=True`. The last three "
-        "columns say what that way to sample costs in quality, of memory off, by `sampling_steps.py`: errors of the "
-        "first frame and of a walk frame by frame, and the detail that it ends with."
+        "*kept*, with `keep_prefix`; *rolled*, with `roll_prefix`; *compiled*, with `compile=True`. The last "
+        "columns say what quality that way to sample has, without a memory by `sampling_steps.py`: errors of the first "
+        "frame and of a walk frame by frame, and the detail that it ends with; and with one by "
+        "`recall_by_sampling.py`: *seen before*, how it changes the error of views that were seen and have left the "
+        "context."
         f"{_memory_cost(result['rows'])}"
     )
 
@@ -240,8 +243,8 @@ def update_table(result: Result | None) -> str:
         f"{table}\n\nOne gradient step on a window an episode, {_millions(result['parameters'])} parameters, rank "
         f"{settings['rank']}, {settings['precision']}, {settings['device']}, {settings['threads']} threads, {clock}, "
         f"torch {result['machine']['torch']}. *MiB*: what is allocated at the peak of an update. *Reading*: how much "
-        f"longer one call of the network takes than without memories, stacked the median of {settings['pairs']} pairs of "
-        f"calls with its 95 % bootstrap interval; one memory is merged into the weights.{merging}"
+        f"longer one call of the network takes than without memories, stacked the median of {settings['pairs']} pairs "
+        f"of calls with its 95 % bootstrap interval; one memory is merged into the weights.{merging}"
     )
 
 
