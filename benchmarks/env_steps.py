@@ -1,8 +1,7 @@
 """How many frames a second ``slowfast/Dream-v0`` steps, and where the time goes.
 
     python benchmarks/env_steps.py --world doom-rooms
-    python benchmarks/env_steps.py --keep-prefix True --memories off --batched off retrieval --add
-    python benchmarks/env_steps.py --sampling-steps 1 --roll-prefix True --memories off --batched off --add
+    python benchmarks/env_steps.py --sampling-steps 1 --roll-prefix True --batched off retrieval --add
     python benchmarks/env_steps.py --sampling-steps 1 --roll-prefix True --environments 1 16 --memories off \\
         --batched off --no-chunked --compile --add
 
@@ -122,34 +121,35 @@ def main(settings: Settings) -> None:
         for memory in settings.memories if environments == 1 else settings.batched:
             for n in sorted({1, world.config.chunk}) if environments == 1 and settings.chunked else (1,):
                 row = measure(settings, world, memory, n, environments)
-                row |= quality_of(world, settings.quality) | recall_of(world, memory, settings.recall)
+                row |= quality_of(world, row, settings.quality) | recall_of(world, row, settings.recall)
                 rows = [old for old in result["rows"] if any(old[name] != row[name] for name in WAY)]
                 result["rows"] = sorted([*rows, row], key=lambda row: [row[name] for name in WAY if name != "memory"])
                 write_json(settings.out, result)
     print(step_table(result))
 
 
-def quality_of(world: WorldModel, path: Path) -> dict[str, float]:
-    """What was found of this way to sample, of memory off; nothing, where it was not measured."""
-    config, measured = world.slow.config, read_json(path)
+def quality_of(world: WorldModel, own: dict[str, Any], path: Path) -> dict[str, float]:
+    """What was found of the way in which the row ``own`` samples, of memory off; nothing, where it was not measured."""
+    measured = read_json(path)
     if measured is None or measured["base_hash"] != world.base_hash:
         return {}
     spacing = float(world.slow.noise.scheduler.shift) if world.slow.noise.flow else 1.0
-    kept = config.keep_prefix or config.roll_prefix
+    kept = own["keep_prefix"] or own["roll_prefix"]
     for row in measured["rows"]:
-        alike = config.steps == 1 or (row["shift"] == spacing and row["keep_prefix"] == kept)
-        if row["steps"] == config.steps and row["roll_prefix"] == config.roll_prefix and alike:
+        alike = row["steps"] == 1 or (row["shift"] == spacing and row["keep_prefix"] == kept)
+        if row["steps"] == own["sampling_steps"] and row["roll_prefix"] == own["roll_prefix"] and alike:
             return {name: row[name] for name in QUALITY}
     return {}
 
 
-def recall_of(world: WorldModel, memory: str, path: Path) -> dict[str, float]:
-    """How ``memory`` was found to change the error of what was seen before; nothing, where it was not measured."""
-    config, measured = world.slow.config, read_json(path)
-    if measured is None or measured["base_hash"] != world.base_hash or config.keep_prefix:
+def recall_of(world: WorldModel, own: dict[str, Any], path: Path) -> dict[str, float]:
+    """How the memory of the row ``own`` was found to change the error of what was seen before; nothing, where it was
+    not measured."""
+    measured = read_json(path)
+    if measured is None or measured["base_hash"] != world.base_hash or own["keep_prefix"]:
         return {}
     for row in measured["rows"]:
-        if row["memory"] == memory and row["sampling_steps"] == config.steps:
+        if row["memory"] == own["memory"] and row["sampling_steps"] == own["sampling_steps"]:
             return {"recall_change": -row["effects"]["memory"]["value"]}
     return {}
 
@@ -177,12 +177,13 @@ def measure(settings: Settings, world: WorldModel, memory: str, n: int, environm
     for _ in range(settings.warmup // n + growing):
         env.step(env.action_space.sample())
     updates, steps = int(dream.updates[0]), max(settings.steps // environments, LEAST) // n
+    actions = [env.action_space.sample() for _ in range(steps)]
     for owner, name, part in watched:
         setattr(owner, name, clocks.around(part, getattr(owner, name)))
     try:
         began = time.perf_counter()
-        for _ in range(steps):
-            env.step(env.action_space.sample())
+        for action in actions:
+            env.step(action)
         clocks.synchronize()
         seconds = time.perf_counter() - began
     finally:
@@ -197,7 +198,7 @@ def measure(settings: Settings, world: WorldModel, memory: str, n: int, environm
         "frames_per_step": n,
         "sampling_steps": world.slow.config.steps,
         "keep_prefix": world.slow.config.keep_prefix,
-        "roll_prefix": world.slow.config.roll_prefix,
+        "roll_prefix": world.slow.config.roll_prefix and memory == "off" and n < world.config.context,
         "compiled": settings.compile,
         "frames_per_second": frames / seconds,
         "milliseconds_per_frame": 1000 * seconds / frames,

@@ -2,7 +2,6 @@
 
     slowfast loop --recipe doom-rooms-loop --data data/doom-rooms
     slowfast loop --recipe doom-rooms-loop --data data/doom-rooms --run runs/doom-rooms-loop-control --loop.no-attach
-    slowfast loop --recipe doom-rooms-loop --data data/doom-rooms --run runs/doom-rooms-loop-live --loop.memories live
     python benchmarks/loop_control.py
 
 All worlds are asked for a second turn around after a first that was really seen (the measure of
@@ -29,17 +28,15 @@ from slowfast.evaluation.revisit import RevisitConfig, measure_recall
 from slowfast.world_model import WorldModel
 
 START, LOOP, CONTROL = "before", "slow-fast loop", "control: plain fine-tuning"
-LIVE = "slow-fast loop, live memories"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """``start``, ``loop``, ``control``, ``live``: the world before, and after each run; ``worlds``: of validation."""
+    """``start``, ``loop``, ``control``: the world before, and after either run; ``worlds``: validation worlds."""
 
     start: str = "doom-rooms"
     loop: str = "runs/doom-rooms-loop/model"
     control: str = "runs/doom-rooms-loop-control/model"
-    live: str = "runs/doom-rooms-loop-live/model"
     worlds: int = 32
     seed: int = 0
     threads: int = 2
@@ -51,8 +48,7 @@ def main(settings: Settings) -> None:
     chosen = {"worlds": settings.worlds, "seed": settings.seed}
     result: dict[str, Any] = {"settings": chosen, "machine": machine(settings.threads)}
     rows: dict[str, Any] = {}
-    folders = {START: settings.start, CONTROL: settings.control, LOOP: settings.loop, LIVE: settings.live}
-    for name, folder in folders.items():
+    for name, folder in {START: settings.start, CONTROL: settings.control, LOOP: settings.loop}.items():
         rows[name] = measured(WorldModel.from_pretrained(folder), folder, settings)
         rows[name]["against_start"] = against(rows[name], rows[START], settings.seed)
         if CONTROL in rows:

@@ -48,6 +48,7 @@ PAGES: dict[str, Parts] = {
         "tuning": ("memory_tuning.json", tuning_table),
         "ablation": ("ablation.json", ablation_table),
         "loop": ("loop_control.json", loop_table),
+        "live": ("loop_live.json", loop_table),
         "trust": ("trust_tuning.json", trust_table),
         "sampling": ("recall_by_sampling.json", sampling_table),
     },

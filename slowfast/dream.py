@@ -107,8 +107,8 @@ class Dream:
         Returns latents ``float32 [E', n, C, h, w]``. What was made joins the context and is taught to the memory, which
         learns whenever its own rhythm says. Raises ValueError for another n, RuntimeError before :meth:`start`.
         """
-        index, tensors = self._index(episodes), self._tensors(actions)
-        count, chunk = self._frames(tensors), self.world.config.chunk
+        index, tensors, chunk = self._index(episodes), self._tensors(actions), self.world.config.chunk
+        count = self._frames(tensors)
         if not 1 <= count <= chunk:
             raise ValueError(f"one step dreams 1 to {chunk} frames, got {count} actions")
         self._check_episodes(tensors, index)
@@ -116,10 +116,8 @@ class Dream:
         if not lengths.all():
             raise RuntimeError(f"episodes {index[lengths == 0].tolist()} have not begun: call start() first")
         kinds = lengths * (self.world.config.context + 1) + self.rolling.entered[index]
-        groups = [(kinds == kind).nonzero().flatten() for kind in kinds.unique()]
-        parts = [self._made(index[group], select_actions(tensors, group.to(self._device)), count) for group in groups]
-        order = torch.cat(groups).argsort().to(self._device)
-        made = torch.cat(parts)[order]
+        alike = bool((kinds == kinds[0]).all())
+        made = self._made(index, tensors, count) if alike else self._apart(index, tensors, count, kinds)
         self._extend(index, made, tensors, dreamed=True)
         return made
 
@@ -219,6 +217,12 @@ class Dream:
             world.config.context,
         )
 
+    def _apart(self, index: torch.Tensor, actions: ActionTensors, count: int, kinds: torch.Tensor) -> torch.Tensor:
+        """New latents for episodes of several ``kinds``, which are dreamed one kind after the other."""
+        groups = [(kinds == kind).nonzero().flatten() for kind in kinds.unique()]
+        parts = [self._made(index[group], select_actions(actions, group.to(self._device)), count) for group in groups]
+        return torch.cat(parts)[torch.cat(groups).argsort().to(self._device)]
+
     @torch.no_grad()
     def _made(self, index: torch.Tensor, actions: ActionTensors, count: int) -> torch.Tensor:
         """New latents for episodes whose contexts are equally long, and of which as much is kept."""
@@ -238,8 +242,7 @@ class Dream:
     def _replace(self, index: torch.Tensor, latents: torch.Tensor, actions: ActionTensors) -> None:
         self.context = self.context.cut(index)
         self.rolling = self.rolling.cut(index)
-        unknown = self.world.slow.null_actions(len(index), 1)
-        self._extend(index, latents, concat_actions([unknown, actions]))
+        self._extend(index, latents, concat_actions([self.world.slow.null_actions(len(index), 1), actions]))
 
     def _extend(
         self, index: torch.Tensor, latents: torch.Tensor, actions: ActionTensors, dreamed: bool = False

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from slowfast import config as configs
 from slowfast.cli.progress import Bar
+from slowfast.slow.config import SamplingConfig
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,8 +51,8 @@ class Rollout:
     """Of the start, the random actions, the noise and the memory."""
     chunk: int | None = None
     """Frames made at once; by default as many as the world can."""
-    steps: int | None = None
-    """Sampling steps; by default the world's."""
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    """How frames are sampled, where not as the world's own: with 8 steps and shift 1 long videos stay sharper."""
     fps: float | None = None
     """Of the video; by default the world's own."""
     scale: int | None = None
@@ -64,7 +65,7 @@ class Rollout:
     """Compile the network first; pays for long videos."""
 
     def __post_init__(self) -> None:
-        for name in ("frames", "chunk", "steps", "scale", "memory_every"):
+        for name in ("frames", "chunk", "scale", "memory_every"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} has to be at least 1, got {value}")
@@ -85,6 +86,7 @@ def run(config: Rollout) -> int:
     from slowfast.world_model import WorldModel
 
     world = WorldModel.from_pretrained(config.world, config.device, getattr(torch, config.dtype), config.compile)
+    world.slow.set_sampling(config.sampling)
     random = np.random.default_rng(config.seed)
     dream_seed, memory_seed, action_seed = (int(number) for number in random.integers(2**31, size=3))
     actions = repeated(world.action_spec, parse_actions(config, world.action_spec, action_seed), config.frames)
@@ -92,7 +94,7 @@ def run(config: Rollout) -> int:
     if config.memory != "off":
         rule = world.memory_rule(config.memory_rule, config.memory_every, config.memory)
         memory = world.new_memory(1, memory_seed, rule)
-    dream = Dream(world, 1, memory, dream_seed, config.steps)
+    dream = Dream(world, 1, memory, dream_seed)
     dream.start(*starting_point(config, world, random))
 
     fps = config.fps or world.config.fps or DEFAULT_FPS

@@ -32,8 +32,7 @@ def answer_by_pose(memory: EpisodicMemory, kept: Kept, context: torch.Tensor, ep
     odometry, rule = memory.odometry, memory.rule
     assert odometry is not None
     assert kept.poses is not None
-    poses, pose = kept.poses, memory.pose_of(context[:, -1], kept, episodes)
-    stored = directions(kept.latents)
+    poses, stored, pose = kept.poses, kept.directions, memory.pose_of(context[:, -1], kept, episodes)
 
     def believed(present: torch.Tensor, pose: torch.Tensor) -> torch.Tensor:
         """``bool [B]``: whether what is kept from the present place looks like the present frame, if there is such."""

@@ -60,6 +60,7 @@ def pose_of(state: MemoryState, index: torch.Tensor, frames: torch.Tensor, kept:
     each, rows = frames.unflatten(0, (len(kept.usable), -1)), index.to(frames.device)
     last = directions(state.stream.latents[rows, -1:])
     present = state.pose[rows][:, None].expand(-1, each.shape[1], -1)
-    found = recognised(each, kept.latents, kept.poses, kept.usable)
     follows = (directions(each) @ last.mT) >= RECOGNISED
-    return torch.where(follows, present, found).flatten(0, 1)
+    if follows.all():
+        return present.flatten(0, 1)
+    return torch.where(follows, present, recognised(each, kept.directions, kept.poses, kept.usable)).flatten(0, 1)

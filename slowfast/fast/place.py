@@ -54,15 +54,14 @@ def begun_at(odometry: Odometry, frame: torch.Tensor, bank: Bank, index: torch.T
     furthest = poses[..., 0].masked_fill(~usable, 0).amax(1)
     elsewhere = torch.zeros_like(poses[:, 0])
     elsewhere[:, 0] = torch.where(usable.any(1), furthest + ELSEWHERE * odometry.scale.step, 0.0)
-    return torch.where(
-        torch.isnan(known := recognised(frame[:, None], bank.latents[rows], poses, usable)[:, 0]), elsewhere, known
-    )
+    known = recognised(frame[:, None], directions(bank.latents[rows]), poses, usable)[:, 0]
+    return torch.where(torch.isnan(known), elsewhere, known)
 
 
-def recognised(frames: torch.Tensor, kept: torch.Tensor, poses: torch.Tensor, usable: torch.Tensor) -> torch.Tensor:
-    """Poses ``[E', n, 3]`` of frames ``[E', n, C, h, w]`` that show what one of ``kept``
-    ``[E', N, C, h, w]`` does, else NaN."""
-    likeness = directions(frames) @ directions(kept).mT
+def recognised(frames: torch.Tensor, stored: torch.Tensor, poses: torch.Tensor, usable: torch.Tensor) -> torch.Tensor:
+    """Poses ``[E', n, 3]`` of frames ``[E', n, C, h, w]`` that show what one of the kept ones does, whose directions
+    are ``stored`` ``[E', N, D]``, else NaN."""
+    likeness = directions(frames) @ stored.mT
     most, which = likeness.masked_fill(~usable[:, None], -1).max(-1)
     found = poses.gather(1, which[..., None].expand(-1, -1, 3))
     return torch.where((most >= RECOGNISED)[..., None], found, torch.nan)

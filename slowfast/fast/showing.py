@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
 
+from slowfast.fast.likeness import directions
 from slowfast.slow.windows import ActionTensors, Guess, concat_actions, select_actions
 
 if TYPE_CHECKING:
@@ -23,6 +25,11 @@ class Kept:
     latents: torch.Tensor
     usable: torch.Tensor
     poses: torch.Tensor | None = None
+
+    @cached_property
+    def directions(self) -> torch.Tensor:
+        """``float32 [E', N, D]``, to compare frames with."""
+        return directions(self.latents)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ import memory_tables
 import recall_by_sampling
 from recall_by_sampling import Settings
 
-from slowfast.slow.config import SamplingConfig
 from slowfast.world_model import WorldModel
 
 
@@ -25,7 +24,7 @@ def test_every_way_is_measured_and_found_beside_its_speed(small_world: Path, tmp
     assert f"| temp lora | **{own}** |" in memory_tables.sampling_table(result)
 
     change = -result["rows"][0]["effects"]["memory"]["value"]
-    assert env_steps.recall_of(world, "temp_lora", settings.out) == {"recall_change": change}
-    assert env_steps.recall_of(world, "off", settings.out) == {}
-    world.slow.set_sampling(SamplingConfig(steps=own + 2))
-    assert env_steps.recall_of(world, "temp_lora", settings.out) == {}
+    fast = {"memory": "temp_lora", "sampling_steps": own, "keep_prefix": False}
+    assert env_steps.recall_of(world, fast, settings.out) == {"recall_change": change}
+    assert env_steps.recall_of(world, fast | {"memory": "off"}, settings.out) == {}
+    assert env_steps.recall_of(world, fast | {"sampling_steps": own + 2}, settings.out) == {}

@@ -46,7 +46,14 @@ def test_the_saved_settings_repeat_the_video(tiny_world_folder: Path, tmp_path: 
 
 def test_seed_start_actions_and_chunk_matter(tiny_world_folder: Path, tmp_path: Path) -> None:
     base = {"--frames": "4", "--scale": "2", "--seed": "1", "--start": "0", "--actions": "turn left"}
-    changes = ({}, {"--seed": "2"}, {"--start": "1"}, {"--actions": "forward"}, {"--chunk": "1"}, {"--steps": "2"})
+    changes = (
+        {},
+        {"--seed": "2"},
+        {"--start": "1"},
+        {"--actions": "forward"},
+        {"--chunk": "1"},
+        {"--sampling.steps": "2"},
+    )
     videos = []
     for number, change in enumerate(changes):
         arguments = [part for pair in {**base, **change}.items() for part in pair]
