@@ -107,11 +107,12 @@ def main(settings: Settings) -> None:
     ]
     ways = {f"memory {memory}": Way(memory, settings.sampling) for memory in settings.memories}
     for label, way in {**ways, **(other_ways(world) if settings.others else {})}.items():
-        label = f"dreamed, {label}"
         world.slow.set_sampling(way.sampling)
         rule = None if way.memory == "off" else world.memory_rule(yaml.safe_load(settings.rule), memory=way.memory)
         dreamed, use = dream(world, frames[:, : settings.context], actions, rule, way.chunk)
-        rows.append({"frames": label, **drift(network, real, dreamed), **obedience(dreamed, moves), **use})
+        rows.append(
+            {"frames": f"dreamed, {label}", **drift(network, real, dreamed), **obedience(dreamed, moves), **use}
+        )
     result = {
         "world": world.config.name,
         "base_hash": world.base_hash,

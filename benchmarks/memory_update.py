@@ -210,6 +210,7 @@ def reading_overhead(
 
 
 def seconds_of(call: Callable[[], None], settings: Settings) -> float:
+    """By the clock of the settings; a GPU has finished before and after."""
     clock = time.perf_counter if settings.clock == "wall" else time.process_time
     wait = torch.cuda.synchronize if settings.device.startswith("cuda") else lambda: None
     wait()
