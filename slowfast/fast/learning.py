@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import cast
 
 import torch
@@ -12,10 +13,11 @@ from torch import nn
 
 from slowfast.fast import optimiser
 from slowfast.fast.adapters import AdapterLayout, attached
+from slowfast.fast.closed_form import solve
 from slowfast.fast.memory_state import MemoryState
 from slowfast.fast.optimiser import AdamState
 from slowfast.fast.replay import Candidates
-from slowfast.fast.rules import Learner, MemoryRule
+from slowfast.fast.rules import CLOSED_FORM, Learner, MemoryRule
 from slowfast.slow.windows import Windows
 
 
@@ -37,25 +39,37 @@ def learn(
     adam: AdamState,
     candidates: Candidates,
     generators: Sequence[torch.Generator],
+    settled: torch.Tensor | None = None,
 ) -> Learned:
     """``rule.steps`` steps for E' episodes at once, each on its own windows with its own draws.
 
     One backward serves the sum of the episodes' mean losses: no episode's gradient sees another's. The losses are each
-    of that step's own noise, before the step.
+    of that step's own noise, before the step. ``settled``: rows that weights decay to (None: to nothing).
     """
     picks = candidates.draw(rule.steps, rule.replay_batch, generators)
-    losses = []
+    settings, losses = rule.optimiser_settings, []
     with frozen(cast(nn.Module, slow)), attached(slow.unet, layout, rows) as attachment:
         for step in range(rule.steps):
-            leaf = rows.detach().requires_grad_()
-            attachment.use(leaf)
             windows = rule.windows(candidates.windows(picks[step]), slow, step)
-            losses_of_windows = slow.loss(windows, generators, shift=rule.shift, levels=rule.levels)
-            loss = losses_of_windows.unflatten(0, (len(rows), -1)).mean(1)  # [E']
-            (gradient,) = torch.autograd.grad(loss.sum(), leaf)
+            if rule.optimiser == CLOSED_FORM:
+                attachment.use(rows)
+                asked = partial(_losses, slow, rule, windows, generators)
+                rows, loss = solve(slow.unet, layout, rows, asked, settings)
+                adam = replace(adam, steps=adam.steps + 1)
+            else:
+                leaf = rows.detach().requires_grad_()
+                attachment.use(leaf)
+                loss = _losses(slow, rule, windows, generators)
+                (gradient,) = torch.autograd.grad(loss.sum(), leaf)
+                rows, adam = optimiser.step(leaf.detach(), gradient, adam, settings, layout, settled)
             losses.append(loss.detach().float())
-            rows, adam = optimiser.step(leaf.detach(), gradient, adam, rule.optimiser_settings, layout)
     return Learned(rows, adam, losses[0], losses[-1])
+
+
+def _losses(slow: Learner, rule: MemoryRule, windows: Windows, generators: Sequence[torch.Generator]) -> torch.Tensor:
+    """Of each episode ``[E']``, over its windows."""
+    of_windows = slow.loss(windows, generators, shift=rule.shift, levels=rule.levels)
+    return of_windows.unflatten(0, (len(generators), -1)).mean(1)
 
 
 def updated(
@@ -75,11 +89,14 @@ def updated(
     replay, rows = state.replay, index.to(state.rows.device)
     assert replay is not None
     adam = AdamState(state.adam.first[rows], state.adam.second[rows], state.adam.steps[index])
-    new = learn(slow, layout, rule, state.rows[rows], adam, replay.candidates(index, newest), generators)
+    settled = None if state.settled is None else state.settled[rows]
+    new = learn(slow, layout, rule, state.rows[rows], adam, replay.candidates(index, newest), generators, settled)
+    if settled is not None:
+        settled = torch.lerp(settled, new.rows, rule.consolidate)
     if newest.latents.shape[1] == whole:  # shorter windows lie within the first whole one, but for one frame
         replay = replay.offer(index, newest, generators)
     losses = torch.stack([new.loss_first, new.loss_last])
-    return replace(state.written(index, new.rows, new.adam), replay=replay), losses
+    return replace(state.written(index, new.rows, new.adam, settled), replay=replay), losses
 
 
 @contextmanager

@@ -75,17 +75,7 @@ class EpisodicMemory:
         self._generators = [random.episode_generator(seed, episode, 0) for episode in range(episodes)]
         self.start = chosen_start(rule, start, base_hash)
         rows = first_rows(self.layout, self._generators, self.start).to(next(slow.unet.parameters()).device)
-        lives = torch.zeros(episodes, dtype=torch.int64)
-        self._state = MemoryState(
-            rows,
-            AdamState.fresh(rows),
-            None,
-            None,
-            None,
-            torch.zeros_like(rows[:, :3]),
-            lives,
-            random.states(self._generators),
-        )
+        self._state = MemoryState.fresh(rows, random.states(self._generators), rule.consolidate > 0)
 
     # --- what it is ----------------------------------------------------------------------------------------------
 

@@ -18,7 +18,8 @@ class MemoryState:
     ``rows`` ``float32 [E, P]`` and ``adam``: the adapters and their optimiser; ``stream``, ``replay``: frames (None
     before the first); ``bank``: frames that are shown again (None: the rule keeps none, or none came yet); ``pose``
     ``float32 [E, 3]``: where each stream's last frame was seen from, as an odometry says; ``lives`` ``int64 [E]``:
-    resets so far; ``random`` ``uint8 [E, n]``: the generators' states.
+    resets so far; ``random`` ``uint8 [E, n]``: the generators' states; ``settled`` like ``rows``: what weights decay to
+    (None: to nothing).
     """
 
     rows: torch.Tensor
@@ -29,16 +30,29 @@ class MemoryState:
     pose: torch.Tensor
     lives: torch.Tensor
     random: torch.Tensor
+    settled: torch.Tensor | None = None
 
-    def written(self, index: torch.Tensor, rows: torch.Tensor, adam: AdamState) -> MemoryState:
-        """With rows and optimiser of the episodes ``index`` ``int64 [E']`` exchanged."""
+    @classmethod
+    def fresh(cls, rows: torch.Tensor, random: torch.Tensor, settles: bool) -> MemoryState:
+        """Of episodes that have seen nothing, with their first ``rows``."""
+        lives = torch.zeros(len(rows), dtype=torch.int64)
+        pose = torch.zeros_like(rows[:, :3])
+        return cls(rows, AdamState.fresh(rows), None, None, None, pose, lives, random, rows if settles else None)
+
+    def written(
+        self, index: torch.Tensor, rows: torch.Tensor, adam: AdamState, settled: torch.Tensor | None = None
+    ) -> MemoryState:
+        """With rows and optimiser of the episodes ``index`` ``int64 [E']`` exchanged, and what has settled of them: if
+        it is not said, the rows."""
         where, old = index.to(self.rows.device), self.adam
         merged = AdamState(
             old.first.index_copy(0, where, adam.first),
             old.second.index_copy(0, where, adam.second),
             old.steps.index_copy(0, index, adam.steps),
         )
-        return replace(self, rows=self.rows.index_copy(0, where, rows), adam=merged)
+        new = rows if settled is None else settled
+        settled = None if self.settled is None else self.settled.index_copy(0, where, new)
+        return replace(self, rows=self.rows.index_copy(0, where, rows), adam=merged, settled=settled)
 
     def forgetful(self, index: torch.Tensor) -> MemoryState:
         """Without any frame of the episodes ``index``."""

@@ -53,12 +53,15 @@ def step(
     state: AdamState,
     settings: OptimiserSettings,
     layout: AdapterLayout,
+    settled: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, AdamState]:
     """Rows ``[E, P]`` and state after one step, as new tensors: what went in stays as it was, so that snapshots can
-    share it. The gradient is clipped first, and weights decay apart from it (as in AdamW), whatever the optimiser."""
+    share it. The gradient is clipped first, and weights decay apart from it (as in AdamW), whatever the optimiser: to
+    ``settled`` ``[E, P]``, or to nothing."""
     if settings.clip is not None:
         gradient = clip_rows(gradient, settings.clip)
-    decayed = rows * (1 - settings.learning_rate * settings.weight_decay)
+    decay = settings.learning_rate * settings.weight_decay
+    decayed = rows * (1 - decay) if settled is None else torch.lerp(rows, settled, decay)
     change, state = OPTIMISERS[settings.name](rows, gradient, state, settings, layout)
     return decayed.sub_(change), state
 

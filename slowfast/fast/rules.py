@@ -19,7 +19,8 @@ from slowfast.slow.windows import Windows
 LEVELS = ("trained", "sampled", "start")
 STARTS = ("random", "learned")
 FOUND_BY = ("pose", "likeness")
-LATER = ("optimiser", "damping", "start")
+CLOSED_FORM = "closed_form"
+LATER = ("optimiser", "damping", "start", "consolidate")
 """Settings that came after rules were first written to files."""
 
 
@@ -44,9 +45,13 @@ class MemoryRule:
     from prefix, action and memory alone. ``shift``: where ``trained`` levels are drawn, as ``training_shift`` of the
     slow learner (None: as it was trained). ``clip``: bound on the norm of an episode's gradient (None: none).
     ``optimiser``: ``adam``; ``momentum``, gradient descent with the first of ``betas`` (it wants a far higher learning
-    rate); or ``preconditioned``, Adam on gradients of each factor divided by the other's Gram matrix plus ``damping``
-    on its diagonal. ``weight_decay`` is apart from the gradient in all of them. ``start``: the down factors that an
-    episode begins with, ``random`` or ``learned``, those that the world ships (``slowfast train memory-start``).
+    rate); ``preconditioned``, Adam on gradients of each factor divided by the other's Gram matrix plus ``damping`` on
+    its diagonal; or ``closed_form``, for layers ``output`` alone: no gradient goes through the network, the change that
+    a window asks for is solved for, with ``damping`` as a share of the mean curvature, and ``learning_rate`` is the
+    share of it that is taken. ``weight_decay`` is apart from the gradient in all of them. ``consolidate``: a copy of
+    the adapter moves that share of the way to it after each update, and weights decay towards the copy; 0: there is
+    none, they decay to nothing. ``start``: the down factors that an episode begins with, ``random`` or ``learned``,
+    those that the world ships (``slowfast train memory-start``).
     ``recalled``: frames that are kept as they are and shown again, that many at a time, in the place of older context;
     the slow learner has to be trained for it (``slow.recalled``). ``bank``: frames that are kept for it.
     ``recall_chunk``: new frames that are made with one look among them (None: as many as are asked for; fewer find
@@ -87,6 +92,7 @@ class MemoryRule:
     optimiser: str = "adam"
     damping: float = 1e-6
     start: str = "random"
+    consolidate: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "betas", tuple(self.betas))  # JSON and YAML give a list
@@ -98,11 +104,25 @@ class MemoryRule:
             value = getattr(self, field)
             if value is not None and value < bound:
                 raise ValueError(f"memory rule {self.name!r}: {field} is at least {bound}, got {value}")
-        choices = {"recall_by": FOUND_BY, "optimiser": tuple(OPTIMISERS), "start": STARTS}
+        choices = {"recall_by": FOUND_BY, "optimiser": (*OPTIMISERS, CLOSED_FORM), "start": STARTS}
         for field, known in choices.items():
             if getattr(self, field) not in known:
                 said = f"{field} is {', '.join(known)}, got {getattr(self, field)!r}"
                 raise ValueError(f"memory rule {self.name!r}: {said}")
+        solvable = self.layers == "output" and self.clip is None and self.start == "random"
+        if self.optimiser == CLOSED_FORM and not solvable:
+            raise ValueError(
+                f"memory rule {self.name!r}: optimiser {CLOSED_FORM} solves for layers: output, with no gradient to "
+                f"clip (clip: null) and whatever it starts from (start: random), got layers {self.layers!r}, clip "
+                f"{self.clip}, start {self.start!r}"
+            )
+        if not 0 <= self.consolidate <= 1:
+            raise ValueError(f"memory rule {self.name!r}: consolidate is a share 0 to 1, got {self.consolidate}")
+        if self.consolidate and (not self.weight_decay or self.optimiser == CLOSED_FORM):
+            raise ValueError(
+                f"memory rule {self.name!r}: with consolidate, weights decay towards what has settled; that takes a "
+                f"weight_decay above 0 and another optimiser than {CLOSED_FORM}"
+            )
         if not self.damping > 0:
             raise ValueError(f"memory rule {self.name!r}: damping is above 0, got {self.damping}")
         if not self.near >= 0:
@@ -186,6 +206,7 @@ RULES: dict[str, Callable[[Windows, Learner, int], Windows]] = {
     "paper": paper,
     "ancestor": ancestor,
     "episodic": episodic,
+    "readout": episodic,
     "retrieval": ancestor,  # by default in no step at all
 }
 DEFAULTS: dict[str, dict[str, Any]] = {
@@ -194,6 +215,17 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     # The public Temp-LoRA code: two passes a chunk, AdamW, rank 64, clipped at 1. Its dropout and warm-up stay behind:
     # an update runs in eval mode, and two warm-up steps would be a whole chunk here.
     "ancestor": {"steps": 2, "learning_rate": 5e-5, "rank": 64, "epsilon": 1e-7, "clip": 1.0},
+    # Ours: what the last linear map lacks of each window, solved for; a tenth of it at a time.
+    "readout": {
+        "steps": 12,
+        "dreamed_steps": 1,
+        "learning_rate": 0.1,
+        "layers": "output",
+        "replay": 16,
+        "levels": "sampled",
+        "optimiser": CLOSED_FORM,
+        "damping": 0.1,
+    },
     # After WorldMem (arXiv 2504.12369): no weights change, frames that were seen are shown again.
     "retrieval": {"steps": 0, "rank": 1, "recalled": 2},
 }

@@ -72,7 +72,7 @@ class ShortAttention:
         if special or not plain:
             return self.stock(attn, hidden_states, encoder_hidden_states, *rest, **options)
         seen = hidden_states if encoder_hidden_states is None else encoder_hidden_states
-        if seen.shape[1] == 1 and not torch.is_grad_enabled():
+        if seen.shape[1] == 1 and not (torch.is_grad_enabled() and attn.to_q.weight.requires_grad):
             # Whatever is asked of a single key gets all of its value; what learns keeps a gradient for every weight.
             return attn.to_out[1](attn.to_out[0](attn.to_v(seen)))
         if encoder_hidden_states is None:

@@ -21,7 +21,7 @@ from slowfast.slow.attention import ShortAttention
 from slowfast.slow.layers import adopt
 from slowfast.slow.prefix import KeptPrefix, keeping
 
-MEMORY_LAYERS = ("temporal_attention", "attention", "attention_and_convolutions")
+MEMORY_LAYERS = ("temporal_attention", "attention", "attention_and_convolutions", "output")
 PROJECTIONS = ("to_q", "to_k", "to_v", "to_out.0")
 
 
@@ -121,10 +121,12 @@ class MaskedUNet3D(UNet3DConditionModel):
 
         ``temporal_attention``: query, key, value and output of attention along time; ``attention``: those of all
         attention (spatial, text, temporal); ``attention_and_convolutions``: also the 3x3 convolutions of the residual
-        blocks. Raises ValueError for another kind.
+        blocks; ``output``: the last convolution alone. Raises ValueError for another kind.
         """
         if kind not in MEMORY_LAYERS:
             raise ValueError(f"memory layers {kind!r} are not known; choose one of {', '.join(MEMORY_LAYERS)}")
+        if kind == "output":
+            return ["conv_out"]
         names = [name for name, _ in self.named_modules()]
         chosen = [name for name in names if name.endswith(PROJECTIONS)]
         if kind == "temporal_attention":

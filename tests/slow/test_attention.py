@@ -31,6 +31,24 @@ def test_a_mask_is_left_to_the_stock_processor() -> None:
     assert torch.allclose(blind[:, 0], attention(hidden[:, :2])[:, 0], atol=1e-6)
 
 
+def test_a_single_key_gives_its_value_and_its_gradient_where_the_weights_are_frozen() -> None:
+    torch.manual_seed(0)
+    attention = Attention(16, 12, heads=2, dim_head=8).eval()
+    hidden, context = torch.randn(2, 6, 16), torch.randn(2, 1, 12, requires_grad=True)
+    slopes, outputs = [], []
+    for processor in (AttnProcessor2_0(), ShortAttention()):
+        attention.set_processor(processor)
+        for frozen in (False, True):
+            attention.requires_grad_(not frozen)
+            output = attention(hidden, context)
+            outputs.append(output.expand(2, 6, 16))
+            slopes += torch.autograd.grad((output.expand(2, 6, 16) ** 2).sum(), context)
+    assert output.shape == (2, 1, 16)  # no query was asked
+    for output, slope in zip(outputs[1:], slopes[1:], strict=True):
+        torch.testing.assert_close(output, outputs[0], rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(slope, slopes[0], rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("length", [8, SHORT + 1])
 def test_which_kernel_learns(length: int) -> None:
     query = torch.randn(2, 3, 2, length, 8, requires_grad=True)

@@ -69,7 +69,7 @@ def _without_learning(state: MemoryState, fresh: MemoryState) -> MemoryState:
     """``state`` with the stream of frames that it follows, but nothing learned from them."""
     everybody = torch.arange(len(state.rows))
     replay, bank = state.replay and state.replay.forget(everybody), state.bank and state.bank.forget(everybody)
-    return replace(state, rows=fresh.rows, adam=fresh.adam, replay=replay, bank=bank)
+    return replace(state, rows=fresh.rows, adam=fresh.adam, settled=fresh.settled, replay=replay, bank=bank)
 
 
 def pieces(count: int, every: int) -> list[tuple[int, int]]:
