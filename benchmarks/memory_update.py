@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import statistics
 import time
 from collections.abc import Callable
@@ -42,7 +43,8 @@ from slowfast.slow.windows import ActionTensors, Windows
 @dataclass(frozen=True)
 class Settings:
     """A network like the shipped checkpoint's; ``repeats``: timings a cell, of which the median counts; ``pairs``: of
-    calls that tell what reading costs; ``clock``: with one thread, ``cpu`` counts the time of this process alone, which
+    calls that tell what reading costs; both are counts at the most episodes, and grow with the square root of how many
+    times fewer there are; ``clock``: with one thread, ``cpu`` counts the time of this process alone, which
     other work on the machine disturbs least; ``precision``: bf16 autocast pays on processors with bf16 arithmetic
     only."""
 
@@ -133,8 +135,9 @@ def measure(slow: MaskedVideoDiffusion, settings: Settings, layers: str, episode
         "forward_alone": forward_alone,
     }
     with torch.autocast(slow.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
-        timed = timings(calls, settings)
-        overhead = reading_overhead(stacked_forward, forward_alone, settings)
+        more = math.sqrt(max(settings.episodes) / episodes)
+        timed = timings(calls, round(more * settings.repeats), settings)
+        overhead = reading_overhead(stacked_forward, forward_alone, round(more * settings.pairs), settings)
         peaks = {name: peak_bytes(call, slow.device) for name, call in calls.items() if name != "attach"}
     row: Row = {"layers": layers, "episodes": episodes, "numbers_an_episode": memory.layout.width}
     row |= {f"{name}_ms": round(1000 * seconds, 2) for name, seconds in timed.items()}
@@ -180,10 +183,10 @@ class PeftLoop:
             self.slow.predict(latents[own], level[own], {name: tensor[own] for name, tensor in actions.items()})
 
 
-def timings(calls: dict[str, Callable[[], None]], settings: Settings) -> dict[str, float]:
+def timings(calls: dict[str, Callable[[], None]], repeats: int, settings: Settings) -> dict[str, float]:
     """Median seconds of each call, after one that does not count; in turns, so that other work disturbs all."""
     seconds: dict[str, list[float]] = {name: [] for name in calls}
-    for turn in range(settings.repeats + 1):
+    for turn in range(repeats + 1):
         for name, call in calls.items():
             taken = seconds_of(call, settings)
             if turn:
@@ -192,12 +195,12 @@ def timings(calls: dict[str, Callable[[], None]], settings: Settings) -> dict[st
 
 
 def reading_overhead(
-    reading: Callable[[], None], alone: Callable[[], None], settings: Settings
+    reading: Callable[[], None], alone: Callable[[], None], pairs: int, settings: Settings
 ) -> tuple[float, float, float]:
     """How much longer a call takes that reads memories, as a share: the median of pairs, and its 95 % bootstrap
     interval. One pair before does not count, and each goes first in every other pair."""
     shares = []
-    for turn in range(settings.pairs + 1):
+    for turn in range(pairs + 1):
         if turn % 2:
             second, first = seconds_of(alone, settings), seconds_of(reading, settings)
         else:

@@ -244,7 +244,8 @@ def update_table(result: Result | None) -> str:
         f"{settings['rank']}, {settings['precision']}, {settings['device']}, {settings['threads']} threads, {clock}, "
         f"torch {result['machine']['torch']}. *MiB*: what is allocated at the peak of an update. *Reading*: how much "
         f"longer one call of the network takes than without memories, stacked the median of {settings['pairs']} pairs "
-        f"of calls with its 95 % bootstrap interval; one memory is merged into the weights.{merging}"
+        f"of calls or more, the fewer episodes the more, with its 95 % bootstrap interval; one memory is merged "
+        f"into the weights.{merging}"
     )
 
 
