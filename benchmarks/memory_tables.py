@@ -30,13 +30,39 @@ def tuning_table(result: dict[str, Any] | None) -> str:
         cells = [_change(row[arm]) for arm in ("own", "other")]
         asked = row["question"] if row["question"] != question else ""
         question = row["question"]
-        rows.append([asked, row["answer"], *cells, f"{row['seconds'] / result['worlds']:.1f}"])
-        rows[-1].append(f"{row['dream_seconds'] / result['worlds']:.1f}")
+        star = "*" if row.get("machine", result["machine"]) != result["machine"] else ""
+        seconds = [f"{row[name] / result['worlds']:.1f}{star}" for name in ("seconds", "dream_seconds")]
+        rows.append([asked, row["answer"], *cells, *seconds])
     header = ["question", "answer", "own memory [95 %]", "another world's [95 %]", "s a world to teach", "to dream"]
     return (
         f"{markdown_table(header, rows)}\n\n{result['worlds']} validation worlds; change of the squared error of the "
         f"latents of a second turn around, against no memory. Each question varies one setting of the world's own "
-        f"rule. Threads: {result['machine']['threads']}."
+        f"rule. {_processors(result)}"
+    )
+
+
+def _processors(result: dict[str, Any]) -> str:
+    """Whose seconds a table shows."""
+    usual = result["machine"]
+    others = {row["machine"]["cpu"] for row in result["rows"] if row.get("machine", usual) != usual}
+    starred = f"; *: {', '.join(sorted(others))}" if others else ""
+    return f"Threads: {usual['threads']}; {usual['cpu']}{starred}."
+
+
+def aging_table(result: dict[str, Any] | None) -> str:
+    """What is left of a memory's first views, by how long ago they were learned."""
+    if result is None:
+        return NOT_MEASURED
+    rows = []
+    for row in result["rows"]:
+        cells = [_change(age["own"]) for age in row["ages"]]
+        rows.append([row["way"], *cells, _change(row["ages"][-1]["other"]), str(row["gradient_steps"])])
+    first, *later = result["ages"]
+    header = ["memory", f"{first} frames after" if first else "at once", *(f"after {age} frames" for age in later)]
+    header += ["another world's, at the end", "steps taken"]
+    return (
+        f"{markdown_table(header, rows)}\n\n{result['worlds']} validation worlds; change of the squared error of the "
+        "latents of the first turn around, against no memory, in brackets 95 % bootstrap intervals over worlds."
     )
 
 

@@ -5,8 +5,9 @@
 A turn around is really seen and taught, and a second one dreamed (the measure of ``benchmarks/revisit.py``): the change
 of the squared error of its latents against the same dream without memory, and the same with another world's memory.
 Every question varies one setting of the world's own adapter rule. Test worlds stay out of it: a recipe's ``memory`` is
-chosen here and measured there. Writes JSON after every row; the same command goes on where it was interrupted. First
-factors are compared where ``--start-world`` names the world with a learned start (``slowfast train memory-start``).
+chosen here and measured there. Writes JSON after every row, with the processor that its seconds are of; the same
+command goes on where it was interrupted. First factors are compared where ``--start-world`` names the world with a
+learned start (``slowfast train memory-start``).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from revisit import Settings as Tour
 from revisit import walk
 
 from slowfast.evaluation.revisit import ARMS, RevisitConfig, measure_recall
-from slowfast.fast import MemoryRule
+from slowfast.fast import MemoryRule, memory_rule
 from slowfast.fast.rules import RULES, Learner, ancestor, paper
 from slowfast.slow.windows import Windows
 from slowfast.world_model import WorldModel
@@ -34,6 +35,7 @@ QUESTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "an adapter that learns": {},
         "kept frames": {"memory": "retrieval"},
         "both": {"memory": "hybrid"},
+        "both, the adapter of the last layer alone": {"memory": "hybrid", "rule": "readout"},
     },
     "loss": {
         "all frames, no action, no prefix (paper)": {"name": "paper"},
@@ -75,9 +77,24 @@ QUESTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "random, 4 steps": {"steps": 4},
         "learned, 4 steps": {"steps": 4, "start": "learned"},
     },
-    "decay": {f"{decay:g}": {"weight_decay": decay} for decay in (0.0, 0.3, 1.0, 3.0)},
+    "decay": {
+        **{f"{decay:g}": {"weight_decay": decay} for decay in (0.0, 0.3, 1.0, 3.0)},
+        "3, to a copy that follows by 0.1": {"weight_decay": 3.0, "consolidate": 0.1},
+    },
+    "the last layer alone": {
+        "none of that: all layers, 12 steps of Adam": {},
+        "12 steps of Adam": {"layers": "output"},
+        "in closed form, 1 step": {"name": "readout", "steps": 1},
+        "4 steps": {"name": "readout", "steps": 4},
+        "12 steps (readout)": {"name": "readout"},
+        "a third of each step, 4 steps": {"name": "readout", "steps": 4, "learning_rate": 0.3},
+        "all of it, 1 step": {"name": "readout", "steps": 1, "learning_rate": 1.0},
+        "12 steps, damping 10": {"name": "readout", "damping": 10.0},
+    },
 }
-"""What is asked, and what answers it: settings over the world's own adapter rule, or another kind of memory."""
+"""What is asked, and what answers it: settings over the world's own adapter rule, another rule or kind of memory."""
+OTHERS = ("readout",)
+"""Rules with settings of their own."""
 
 
 @dataclass(frozen=True)
@@ -99,16 +116,19 @@ def main(settings: Settings) -> None:
     facts = {"base_hash": world.base_hash, "worlds": settings.worlds, "seed": settings.seed}
     before = read_json(settings.out) or {}
     rows = before.get("rows", []) if all(before.get(name) == value for name, value in facts.items()) else []
-    measure = measured(world, settings)
+    measure, here = measured(world, settings), machine(settings.threads)
+    for row in rows:
+        row.setdefault("machine", before["machine"])
     for question, answer, rule in asked(world, settings.questions):
         same = [row for row in rows if row["rule"] == rule.settings()]
         if any((row["question"], row["answer"]) == (question, answer) for row in same):
             continue
-        row = same[0] if same else measure(rule)
+        of_here = [row for row in same if row["machine"] == here]
+        row = of_here[0] if of_here else {**measure(rule), "machine": here}
         rows = [old for old in rows if (old["question"], old["answer"]) != (question, answer)]  # of another rule
         rows.append({**row, "question": question, "answer": answer, "rule": rule.settings()})
         rows.sort(key=lambda row: list(QUESTIONS).index(row["question"]))
-        write_json(settings.out, {**facts, "machine": machine(settings.threads), "rows": rows})
+        write_json(settings.out, {**facts, "machine": rows[0]["machine"], "rows": rows})
         print(f"{question}: {answer}: {row['own']['value']:+.3f}, {row['seconds']:.0f} s", flush=True)
     print(tuning_table(read_json(settings.out)))
 
@@ -120,8 +140,14 @@ def asked(world: WorldModel, questions: tuple[str, ...]) -> Iterator[tuple[str, 
         if question == "first factors" and world.memory_start is None:
             continue
         for answer, change in QUESTIONS[question].items():
-            kind = replace(world.memory_rule(**change), start="random") if "memory" in change else None
-            yield question, answer, kind or replace(own, **change)
+            if "memory" in change:
+                yield question, answer, replace(world.memory_rule(**change), start="random")
+            else:
+                yield (
+                    question,
+                    answer,
+                    memory_rule(**change) if change.get("name") in OTHERS else replace(own, **change),
+                )
 
 
 def measured(world: WorldModel, settings: Settings) -> Callable[[MemoryRule], dict[str, Any]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import loading
 import tyro
 from format_tables import doctor_table, formats_table, fuzz_table
-from memory_tables import ablation_table, loop_table, sampling_table, trust_table, tuning_table
+from memory_tables import ablation_table, aging_table, loop_table, sampling_table, trust_table, tuning_table
 from policy_tables import follow_table, plan_table, policies_table, returns_table, walls_table
 from recall_tables import recall_all, recall_beyond
 from report import RESULTS, Parts, filled_parts, write_text
@@ -46,6 +46,7 @@ PAGES: dict[str, Parts] = {
         "recall": ("recall.json", recall_all),
         "tours": ("recall_tours.json", recall_all),
         "tuning": ("memory_tuning.json", tuning_table),
+        "aging": ("memory_aging.json", aging_table),
         "ablation": ("ablation.json", ablation_table),
         "loop": ("loop_control.json", loop_table),
         "live": ("loop_live.json", loop_table),

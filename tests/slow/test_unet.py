@@ -175,7 +175,7 @@ def test_memory_layers_exist_and_can_be_adapted(base: MaskedVideoDiffusion, kind
     assert all(isinstance(modules[name], (nn.Linear, nn.Conv2d)) for name in names)
     assert set(base.memory_layers("temporal_attention")) <= set(base.memory_layers("attention"))
     convolutions = [name for name in names if isinstance(modules[name], nn.Conv2d)]
-    assert bool(convolutions) == (kind == "attention_and_convolutions")
+    assert bool(convolutions) == (kind in ("attention_and_convolutions", "output"))
     assert all(modules[name].kernel_size == (3, 3) for name in convolutions)
 
 
