@@ -81,10 +81,11 @@ def main(settings: Settings) -> None:
         if any((row["way"], row["rule"]) == (way, rule.settings()) for row in rows):
             continue
         rows = [row for row in rows if row["way"] != way]
-        rows.append({"way": way, "rule": rule.settings(), **aged(world, rule, latents, actions, turn, settings)})
+        new = {"way": way, "rule": rule.settings(), **aged(world, rule, latents, actions, turn, settings)}
+        rows.append(new)
         rows.sort(key=lambda row: list(WAYS).index(row["way"]))
         write_json(settings.out, {**facts, "turn": turn, "machine": machine(settings.threads), "rows": rows})
-        print(way, *(f"{age['own']['value']:+.3f}" for age in rows[-1]["ages"]), flush=True)
+        print(way, *(f"{age['own']['value']:+.3f}" for age in new["ages"]), flush=True)
     print(aging_table(read_json(settings.out)))
 
 
