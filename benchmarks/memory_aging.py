@@ -35,7 +35,7 @@ from slowfast.slow.windows import ActionTensors, select_actions
 from slowfast.world_model import WorldModel
 
 WAYS: dict[str, dict[str, Any]] = {
-    "its own rule: decay 1, 16 windows kept": {},
+    "its own rule": {},
     "no decay": {"weight_decay": 0.0},
     "decay 3": {"weight_decay": 3.0},
     "decay 3, to a copy that follows by 0.02": {"weight_decay": 3.0, "consolidate": 0.02},
@@ -117,7 +117,7 @@ def aged(
     turn: int,
     settings: Settings,
 ) -> dict[str, Any]:
-    """Of one rule: at each age what its memory changes, and another world's; and the seconds that teaching took."""
+    """Of one rule: at each age what its memory changes, and another world's; and how much it learned."""
     dream_seed, memory_seed = seeds(settings.seed)
     memory = world.new_memory(len(latents), memory_seed, rule)
     ages, taught = [], 0

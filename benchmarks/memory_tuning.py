@@ -141,13 +141,12 @@ def asked(world: WorldModel, questions: tuple[str, ...]) -> Iterator[tuple[str, 
             continue
         for answer, change in QUESTIONS[question].items():
             if "memory" in change:
-                yield question, answer, replace(world.memory_rule(**change), start="random")
+                rule = replace(world.memory_rule(**change), start="random")
+            elif change.get("name") in OTHERS:
+                rule = memory_rule(**change)
             else:
-                yield (
-                    question,
-                    answer,
-                    memory_rule(**change) if change.get("name") in OTHERS else replace(own, **change),
-                )
+                rule = replace(own, **change)
+            yield question, answer, rule
 
 
 def measured(world: WorldModel, settings: Settings) -> Callable[[MemoryRule], dict[str, Any]]:

@@ -24,10 +24,10 @@ def solve(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Rows ``[E, P]`` after one step on the one adapted layer of ``layout``, and the losses ``[E]`` before it.
 
-    ``losses`` runs the network, with ``rows`` attached, and gives each episode's loss, a squared error of the layer's
-    output with weights of any kind. The change is the minimum of loss + half of ``damping`` times the mean curvature
-    times its squared size; of it ``learning_rate`` is taken (1: all), after what ``weight_decay`` takes from the old.
-    Of a rank below the layer's, the nearest change (its leading singular directions).
+    ``losses`` runs the network, with ``rows`` attached, and gives each episode's loss: a squared error of the layer's
+    output, weighed by position if at all. The change is the minimum of loss + half of ``damping`` times the mean
+    curvature times its squared size; of it ``learning_rate`` is taken (1: all), after what ``weight_decay`` takes from
+    the old. Of a rank below the layer's, the nearest change (its leading singular directions).
     """
     (layer,) = layout.layers
     seen: list[torch.Tensor] = []

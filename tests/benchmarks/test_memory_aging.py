@@ -11,7 +11,7 @@ import memory_tables
 import pytest
 from memory_aging import Settings
 
-OWN = "its own rule: decay 1, 16 windows kept"
+OWN = "its own rule"
 
 
 @pytest.fixture
