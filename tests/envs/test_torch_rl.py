@@ -49,6 +49,7 @@ def test_a_rollout_goes_on_where_episodes_end(tiny_world: WorldModel) -> None:
 
 def test_environments_begin_anew_one_by_one(tiny_world: WorldModel) -> None:
     env = make(tiny_world)
+    env.set_seed(0)  # of eight places to begin at, chance might draw the same twice
     before = env.reset()
     mask = torch.tensor([True, False, False, True])[:, None]
     after = env.reset(before.clone().set("_reset", mask))
