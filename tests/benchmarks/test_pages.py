@@ -136,13 +136,15 @@ def test_the_updates_table_reads_the_benchmark_as_it_is() -> None:
     row = {"layers": "temporal_attention", "episodes": 4, "update_stacked_ms": 181.0, "update_peft_ms": 320.0}
     row |= {"update_ratio": 1.77, "update_stacked_mib": 90.0, "update_peft_mib": 40.0, "attach_ms": 2.0}
     row |= {"forward_overhead": 0.051, "forward_overhead_low": 0.042, "forward_overhead_high": 0.06}
-    row |= {"forward_peft_ms": 150.0, "forward_alone_ms": 100.0}
+    row |= {"forward_peft_ms": 150.0, "forward_alone_ms": 100.0, "forward_alone_mib": 10.0}
     settings = {"rank": 16, "threads": 2, "precision": "float32", "device": "cpu", "pairs": 24}
     result = {"rows": [row], "settings": settings, "parameters": 5e6, "machine": {"torch": "2.13.0"}}
     row_written = "| temporal attention | 4 | 181 | 320 | 1.77 | 90 | 40 | +5.1 % [+4.2, +6.0] | +50 % |"
     assert row_written in tables.update_table(result)
     single = {**result, "rows": [{**row, "episodes": 1}]}
     assert "Merging one memory: 2 ms" in tables.update_table(single)
+    takes = "a call for one episode takes 29 MiB at its peak and an update of temporal attention 109, +275 %"
+    assert takes in tables.update_table(single)
 
 
 def test_long_dreams_and_speed_stand_beside_their_baselines() -> None:
