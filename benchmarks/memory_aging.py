@@ -11,7 +11,6 @@ of it. Writes JSON after every arm; the same command goes on where it was interr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +19,7 @@ import numpy as np
 import torch
 import tyro
 from memory_tables import aging_table
+from memory_tuning import varied
 from report import RESULTS, machine, read_json, write_json
 
 from slowfast.envs.doom_rooms.env import DoomRoomsEnv
@@ -77,7 +77,7 @@ def main(settings: Settings) -> None:
     latents, actions = encoded(world, walks)
     own = replace(world.memory_rule("temp_lora"), start="random")
     for way in settings.ways:
-        rule = own if not WAYS[way] else varied(world, own, WAYS[way])
+        rule = varied(world, own, WAYS[way])
         if any((row["way"], row["rule"]) == (way, rule.settings()) for row in rows):
             continue
         rows = [row for row in rows if row["way"] != way]
@@ -87,13 +87,6 @@ def main(settings: Settings) -> None:
         write_json(settings.out, {**facts, "turn": turn, "machine": machine(settings.threads), "rows": rows})
         print(way, *(f"{age['own']['value']:+.3f}" for age in new["ages"]), flush=True)
     print(aging_table(read_json(settings.out)))
-
-
-def varied(world: WorldModel, own: MemoryRule, change: Mapping[str, Any]) -> MemoryRule:
-    """A rule of :data:`WAYS`."""
-    if "name" in change or "memory" in change:
-        return world.memory_rule(change.get("name"), memory=change.get("memory"))
-    return replace(own, **change)
 
 
 def walk(world: WorldModel, settings: Settings) -> tuple[Tours, int]:

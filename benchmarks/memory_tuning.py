@@ -12,7 +12,7 @@ learned start (``slowfast train memory-start``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -140,13 +140,15 @@ def asked(world: WorldModel, questions: tuple[str, ...]) -> Iterator[tuple[str, 
         if question == "first factors" and world.memory_start is None:
             continue
         for answer, change in QUESTIONS[question].items():
-            if "memory" in change:
-                rule = replace(world.memory_rule(**change), start="random")
-            elif change.get("name") in OTHERS:
-                rule = memory_rule(**change)
-            else:
-                rule = replace(own, **change)
-            yield question, answer, rule
+            yield question, answer, varied(world, own, change)
+
+
+def varied(world: WorldModel, own: MemoryRule, change: Mapping[str, Any]) -> MemoryRule:
+    """The rule that a change of settings stands for: of another kind of memory, with a name of :data:`OTHERS`, or
+    ``own`` with them."""
+    if "memory" in change:
+        return replace(world.memory_rule(**change), start="random")
+    return memory_rule(**change) if change.get("name") in OTHERS else replace(own, **change)
 
 
 def measured(world: WorldModel, settings: Settings) -> Callable[[MemoryRule], dict[str, Any]]:
