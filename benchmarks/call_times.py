@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from diffusers import UNet3DConditionModel
 
-from slowfast.dream import Dream, latent_shape
+from slowfast.dream import Dream
 from slowfast.slow.compiled import RARE
 from slowfast.slow.windows import select_actions
 from slowfast.world_model import WorldModel
@@ -68,7 +68,7 @@ def step_ms(world: WorldModel, repeats: int) -> float:
 
 def _denoiser_inputs(world: WorldModel) -> tuple[Any, ...]:
     """Latents, noise levels and actions of one window."""
-    latents = torch.randn(1, DENOISER_FRAMES, *latent_shape(world))
+    latents = torch.randn(1, DENOISER_FRAMES, *world.latent_shape)
     return latents, torch.full((1, DENOISER_FRAMES), 500.0), world.slow.null_actions(1, DENOISER_FRAMES)
 
 

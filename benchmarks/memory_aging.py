@@ -44,6 +44,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "64 windows kept": {"replay": 64},
     "64 windows kept, no decay": {"replay": 64, "weight_decay": 0.0},
     "the last layer in closed form": {"name": "readout"},
+    "pictures under keys": {"name": "associative"},
     "kept frames": {"memory": "retrieval"},
 }
 """What is tried: settings over the world's own adapter rule, another rule, or another kind of memory."""

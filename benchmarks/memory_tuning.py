@@ -7,7 +7,7 @@ of the squared error of its latents against the same dream without memory, and t
 Every question varies one setting of the world's own adapter rule. Test worlds stay out of it: a recipe's ``memory`` is
 chosen here and measured there. Writes JSON after every row, with the processor that its seconds are of; the same
 command goes on where it was interrupted. First factors are compared where ``--start-world`` names the world with a
-learned start (``slowfast train memory-start``).
+learned start (``slowfast train memory-start``); rules whose start the world does not ship are left out.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from revisit import walk
 from slowfast.evaluation.revisit import ARMS, RevisitConfig, measure_recall
 from slowfast.fast import MemoryRule, memory_rule
 from slowfast.fast.rules import RULES, Learner, ancestor, paper
-from slowfast.slow.windows import Windows
+from slowfast.slow.windows import Windows, apart
 from slowfast.world_model import WorldModel
 
 QUESTIONS: dict[str, dict[str, dict[str, Any]]] = {
@@ -81,6 +81,16 @@ QUESTIONS: dict[str, dict[str, dict[str, Any]]] = {
         **{f"{decay:g}": {"weight_decay": decay} for decay in (0.0, 0.3, 1.0, 3.0)},
         "3, to a copy that follows by 0.1": {"weight_decay": 3.0, "consolidate": 0.1},
     },
+    "pictures under keys": {
+        "as it is (associative)": {"name": "associative"},
+        "1 step": {"name": "associative", "steps": 1},
+        "4 steps": {"name": "associative", "steps": 4},
+        "all new frames of a window at once": {"name": "associative, whole"},
+        "each new frame by itself": {"name": "associative, apart"},
+        "damping 0.03": {"name": "associative", "damping": 0.03},
+        "damping 0.3": {"name": "associative", "damping": 0.3},
+        "random keys": {"name": "associative", "start": "random", "damping": 4.0},
+    },
     "the last layer alone": {
         "none of that: all layers, 12 steps of Adam": {},
         "12 steps of Adam": {"layers": "output"},
@@ -93,18 +103,23 @@ QUESTIONS: dict[str, dict[str, dict[str, Any]]] = {
     },
 }
 """What is asked, and what answers it: settings over the world's own adapter rule, another rule or kind of memory."""
-OTHERS = ("readout",)
-"""Rules with settings of their own."""
+OTHERS = {
+    "readout": "readout",
+    **dict.fromkeys(("associative", "associative, whole", "associative, apart"), "associative"),
+}
+"""Rules with settings of their own, and the named rule that has them."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """``worlds``: validation worlds; ``questions``: which of them (default: all)."""
+    """``worlds``: validation worlds; ``questions``: which of them (default: all); ``chunk``: frames that are dreamed at
+    a time (default: the world's own)."""
 
     world: str = "doom-rooms"
     worlds: int = 12
     questions: tuple[str, ...] = tuple(QUESTIONS)
     start_world: str | None = None
+    chunk: int | None = None
     seed: int = 0
     threads: int = 2
     out: Path = RESULTS / "memory_tuning.json"
@@ -114,6 +129,7 @@ def main(settings: Settings) -> None:
     torch.set_num_threads(settings.threads)
     world = WorldModel.from_pretrained(settings.start_world or settings.world)
     facts = {"base_hash": world.base_hash, "worlds": settings.worlds, "seed": settings.seed}
+    facts |= {} if settings.chunk is None else {"chunk": settings.chunk}
     before = read_json(settings.out) or {}
     rows = before.get("rows", []) if all(before.get(name) == value for name, value in facts.items()) else []
     measure, here = measured(world, settings), machine(settings.threads)
@@ -137,10 +153,16 @@ def asked(world: WorldModel, questions: tuple[str, ...]) -> Iterator[tuple[str, 
     """Question, answer, and the rule that stands for it."""
     own = replace(world.memory_rule("temp_lora"), start="random")
     for question in questions:
-        if question == "first factors" and world.memory_start is None:
-            continue
         for answer, change in QUESTIONS[question].items():
-            yield question, answer, varied(world, own, change)
+            rule = varied(world, own, change)
+            if rule.start != "learned" or has_start_for(world, rule):
+                yield question, answer, rule
+
+
+def has_start_for(world: WorldModel, rule: MemoryRule) -> bool:
+    """Whether the world ships first factors for memories of ``rule``."""
+    start = world.memory_start
+    return start is not None and (start.layers, start.rank) == (rule.layers, rule.rank)
 
 
 def varied(world: WorldModel, own: MemoryRule, change: Mapping[str, Any]) -> MemoryRule:
@@ -148,7 +170,9 @@ def varied(world: WorldModel, own: MemoryRule, change: Mapping[str, Any]) -> Mem
     ``own`` with them."""
     if "memory" in change:
         return replace(world.memory_rule(**change), start="random")
-    return memory_rule(**change) if change.get("name") in OTHERS else replace(own, **change)
+    if change.get("name") in OTHERS:
+        return replace(memory_rule(**{**change, "name": OTHERS[change["name"]]}), name=change["name"])
+    return replace(own, **change)
 
 
 def measured(world: WorldModel, settings: Settings) -> Callable[[MemoryRule], dict[str, Any]]:
@@ -157,7 +181,7 @@ def measured(world: WorldModel, settings: Settings) -> Callable[[MemoryRule], di
     seen = tours.frames.shape[1] // 2
 
     def measure(rule: MemoryRule) -> dict[str, Any]:
-        recall, _ = measure_recall(world, tours, seen, stages, RevisitConfig(settings.seed, rule))
+        recall, _ = measure_recall(world, tours, seen, stages, RevisitConfig(settings.seed, rule, chunk=settings.chunk))
         own, other = (asdict(recall.effects[name].latent.reduction) for name in ("memory", "other_memory"))
         dreaming = recall.dream_seconds / len(ARMS)
         return {"own": own, "other": other, "seconds": recall.taught.seconds, "dream_seconds": dreaming}
@@ -175,7 +199,13 @@ def ancestor_without_action(windows: Windows, slow: Learner, step: int) -> Windo
     return replace(paper(windows, slow, step), prefix=ancestor(windows, slow, step).prefix)
 
 
+def each_apart(windows: Windows, slow: Learner, step: int) -> Windows:
+    """Each new frame by itself, after the frames before it."""
+    return apart(windows)
+
+
 RULES |= {"paper with action": paper_with_action, "ancestor without action": ancestor_without_action}
+RULES |= {"associative, whole": ancestor, "associative, apart": each_apart}
 
 
 if __name__ == "__main__":

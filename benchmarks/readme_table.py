@@ -44,8 +44,10 @@ PAGES: dict[str, Parts] = {
     "docs/tabletop.md": {"plan": ("plan_tabletop.json", plan_table)},
     "docs/memory.md": {
         "recall": ("recall.json", recall_all),
+        "keys": ("recall_keys.json", recall_all),
         "tours": ("recall_tours.json", recall_all),
         "tuning": ("memory_tuning.json", tuning_table),
+        "stepped": ("memory_tuning_stepped.json", tuning_table),
         "aging": ("memory_aging.json", aging_table),
         "ablation": ("ablation.json", ablation_table),
         "loop": ("loop_control.json", loop_table),

@@ -11,7 +11,7 @@ import torch
 from gymnasium import spaces
 
 from slowfast.actions import Columns
-from slowfast.dream import Actions, latent_shape
+from slowfast.dream import Actions
 from slowfast.fast.choosing import MEMORIES
 from slowfast.world_model import WorldModel
 
@@ -33,7 +33,7 @@ def observation_space(world: WorldModel, observation: str) -> spaces.Box:
     """Of ``frames`` ``uint8 [H, W, 3]``, or of ``latents`` ``float32 [C, h, w]``."""
     if observation == "frames":
         return spaces.Box(0, 255, (*world.config.frame_size, 3), np.uint8)
-    return spaces.Box(-np.inf, np.inf, latent_shape(world), np.float32)
+    return spaces.Box(-np.inf, np.inf, world.latent_shape, np.float32)
 
 
 def starting_point(

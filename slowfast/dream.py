@@ -56,7 +56,7 @@ class Dream:
         self.context = Stream.empty(
             episodes,
             world.config.context,
-            torch.zeros(1, 1, *latent_shape(world), device=world.device),
+            torch.zeros(1, 1, *world.latent_shape, device=world.device),
             world.slow.null_actions(1, 1),
         )
         self.rolling = RollingPrefix.empty(episodes)
@@ -285,12 +285,6 @@ class Dream:
     @property
     def _device(self) -> torch.device:
         return self.context.latents.device
-
-
-def latent_shape(world: WorldModel) -> tuple[int, int, int]:
-    """(C, h, w) of one frame's latents."""
-    height, width = world.config.frame_size
-    return world.codec.latent_channels, height // world.codec.spatial_factor, width // world.codec.spatial_factor
 
 
 def repeated(spec: ActionSpec, actions: Sequence[Any], count: int) -> Columns:

@@ -153,6 +153,12 @@ class WorldModel:
         return self.slow.actions.spec
 
     @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        """(C, h, w) of one frame's latents."""
+        height, width = (side // self.codec.spatial_factor for side in self.config.frame_size)
+        return self.codec.latent_channels, height, width
+
+    @property
     def device(self) -> torch.device:
         return self.slow.device
 
@@ -206,9 +212,14 @@ class WorldModel:
     ) -> EpisodicMemory:
         """Fresh memories for E episodes. ``rule``: see :meth:`memory_rule`."""
         chosen = self.memory_rule(rule)
+        self.memory_layers(chosen.layers)
         sizes = (self.config.context, self.config.chunk)
         start = self.memory_start
         return EpisodicMemory(self.slow, chosen, episodes, seed, *sizes, self.base_hash, self.odometry, start)
+
+    def memory_layers(self, kind: str) -> list[str]:
+        """Names of the slow learner's layers that a memory may attach to."""
+        return self.slow.memory_layers(kind, self.latent_shape)
 
     def imagine(
         self, frames: np.ndarray, actions: Any, *, memory: EpisodicMemory | None = None, seed: int = 0

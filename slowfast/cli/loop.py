@@ -89,7 +89,7 @@ def one_round(config: Loop, number: int, started: str) -> int:
     with state.main_process_first(), Bar("latents", unit="episode") as bar:
         latents = latents_of(splits.train, world.codec, config.latents or config.run / "latents", state.device, bar)
     episodes, starts = draw_episodes(latents, config.loop, seed, number)
-    layout = AdapterLayout.of(world.slow.unet, world.slow.memory_layers(rule.layers), rule.rank, rule.scaled_by)
+    layout = AdapterLayout.of(world.slow.unet, world.memory_layers(rule.layers), rule.rank, rule.scaled_by)
     live, attach = config.loop.memories == "live", config.loop.attach
     store = memory = None
     if attach and live:

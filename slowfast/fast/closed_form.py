@@ -7,6 +7,7 @@ change that a window asks for is a ridge regression from the map's inputs to wha
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -30,29 +31,44 @@ def solve(
     the old. Of a rank below the layer's, the nearest change (its leading singular directions).
     """
     (layer,) = layout.layers
-    seen: list[torch.Tensor] = []
-
-    def hook(module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor:
-        seen.extend((inputs[0].detach(), output.detach().requires_grad_()))
-        return seen[1]
-
-    handle = network.get_submodule(layer.name).register_forward_hook(hook)  # after that of the rows, whose sum it gets
-    try:
-        loss = losses()
-    finally:
-        handle.remove()
-    features, output = seen
-    (slope,) = torch.autograd.grad(loss.sum(), output, create_graph=True)
-    (curvature,) = torch.autograd.grad(slope.sum(), output)
+    asked = what_is_asked(network, layer.name, losses)
     with torch.no_grad():
-        inputs, pulls, weights = (_by_position(part, rows) for part in (features, slope, curvature))
+        inputs, pulls, weights = (_by_position(part, rows) for part in (asked.inputs, asked.slope, asked.curvature))
         change = _ridge(inputs, pulls, weights, settings.damping)
         down, up = layout.factors(rows)[layer.name]
         kept = 1 - settings.learning_rate * settings.weight_decay
         product = kept * torch.bmm(down, up) + settings.learning_rate / layout.scale * change
         left, sizes, right = torch.linalg.svd(product, full_matrices=False)
         down, up = left[..., : layer.rank] * sizes[:, None, : layer.rank], right[:, : layer.rank]
-    return torch.cat([down.flatten(1), up.flatten(1)], 1), loss.detach()
+    return torch.cat([down.flatten(1), up.flatten(1)], 1), asked.loss
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Of one layer: its ``inputs``, ``slope`` and ``curvature`` of the sum of the ``loss`` ``[E]`` along its output."""
+
+    inputs: torch.Tensor
+    slope: torch.Tensor
+    curvature: torch.Tensor
+    loss: torch.Tensor
+
+
+def what_is_asked(network: nn.Module, name: str, losses: Callable[[], torch.Tensor]) -> Asked:
+    """What ``losses``, which run the network, ask of the output of its layer ``name``."""
+    seen: list[torch.Tensor] = []
+
+    def hook(module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor:
+        seen.extend((inputs[0].detach(), output.detach().requires_grad_()))
+        return seen[1]
+
+    handle = network.get_submodule(name).register_forward_hook(hook)  # after that of the rows, whose sum it gets
+    try:
+        loss = losses()
+    finally:
+        handle.remove()
+    (slope,) = torch.autograd.grad(loss.sum(), seen[1], create_graph=True)
+    (curvature,) = torch.autograd.grad(slope.sum(), seen[1])
+    return Asked(seen[0], slope.detach(), curvature, loss.detach())
 
 
 def _by_position(images: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:

@@ -16,19 +16,22 @@ from slowfast.fast.adapters import AdapterLayout, attached
 from slowfast.fast.closed_form import solve
 from slowfast.fast.memory_state import MemoryState
 from slowfast.fast.optimiser import AdamState
+from slowfast.fast.recursive import solve_recursively
 from slowfast.fast.replay import Candidates
-from slowfast.fast.rules import CLOSED_FORM, Learner, MemoryRule
+from slowfast.fast.rules import CLOSED_FORM, RECURSIVE, Learner, MemoryRule
 from slowfast.slow.windows import Windows
 
 
 @dataclass(frozen=True)
 class Learned:
-    """Rows ``[E', P]`` and optimiser after an update, and the losses ``float32 [E']`` of its first and last step."""
+    """Rows ``[E', P]`` and optimiser after an update, the losses ``float32 [E']`` of its first and last step, and the
+    ``keys`` of a memory that has some."""
 
     rows: torch.Tensor
     adam: AdamState
     loss_first: torch.Tensor
     loss_last: torch.Tensor
+    keys: torch.Tensor | None
 
 
 def learn(
@@ -40,21 +43,26 @@ def learn(
     candidates: Candidates,
     generators: Sequence[torch.Generator],
     settled: torch.Tensor | None = None,
+    keys: torch.Tensor | None = None,
 ) -> Learned:
     """``rule.steps`` steps for E' episodes at once, each on its own windows with its own draws.
 
     One backward serves the sum of the episodes' mean losses: no episode's gradient sees another's. The losses are each
-    of that step's own noise, before the step. ``settled``: rows that weights decay to (None: to nothing).
+    of that step's own noise, before the step. ``settled``: rows that weights decay to (None: to nothing). ``keys``
+    ``[E', r, r]``: of a rule whose optimiser is recursive.
     """
     picks = candidates.draw(rule.steps, rule.replay_batch, generators)
     settings, losses = rule.optimiser_settings, []
     with frozen(cast(nn.Module, slow)), attached(slow.unet, layout, rows) as attachment:
         for step in range(rule.steps):
             windows = rule.windows(candidates.windows(picks[step]), slow, step)
-            if rule.optimiser == CLOSED_FORM:
+            if rule.optimiser in (CLOSED_FORM, RECURSIVE):
                 attachment.use(rows)
                 asked = partial(_losses, slow, rule, windows, generators)
-                rows, loss = solve(slow.unet, layout, rows, asked, settings)
+                if keys is None:
+                    rows, loss = solve(slow.unet, layout, rows, asked, settings)
+                else:
+                    rows, keys, loss = solve_recursively(slow.unet, layout, rows, keys, asked, settings)
                 adam = replace(adam, steps=adam.steps + 1)
             else:
                 leaf = rows.detach().requires_grad_()
@@ -63,7 +71,7 @@ def learn(
                 (gradient,) = torch.autograd.grad(loss.sum(), leaf)
                 rows, adam = optimiser.step(leaf.detach(), gradient, adam, settings, layout, settled)
             losses.append(loss.detach().float())
-    return Learned(rows, adam, losses[0], losses[-1])
+    return Learned(rows, adam, losses[0], losses[-1], keys)
 
 
 def _losses(slow: Learner, rule: MemoryRule, windows: Windows, generators: Sequence[torch.Generator]) -> torch.Tensor:
@@ -90,13 +98,14 @@ def updated(
     assert replay is not None
     adam = AdamState(state.adam.first[rows], state.adam.second[rows], state.adam.steps[index])
     settled = None if state.settled is None else state.settled[rows]
-    new = learn(slow, layout, rule, state.rows[rows], adam, replay.candidates(index, newest), generators, settled)
+    keys = None if state.keys is None else state.keys[rows]
+    new = learn(slow, layout, rule, state.rows[rows], adam, replay.candidates(index, newest), generators, settled, keys)
     if settled is not None:
         settled = torch.lerp(settled, new.rows, rule.consolidate)
     if newest.latents.shape[1] == whole:  # shorter windows lie within the first whole one, but for one frame
         replay = replay.offer(index, newest, generators)
     losses = torch.stack([new.loss_first, new.loss_last])
-    return replace(state.written(index, new.rows, new.adam, settled), replay=replay), losses
+    return replace(state.written(index, new.rows, new.adam, settled, new.keys), replay=replay), losses
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from slowfast.fast.memory_state import MemoryState
 from slowfast.fast.merging import MergedWeights
 from slowfast.fast.optimiser import AdamState
 from slowfast.fast.replay import Replay, Stream
+from slowfast.fast.rules import RECURSIVE
 from slowfast.fast.showing import Kept
 from slowfast.fast.start import chosen_start, first_rows
 
@@ -75,7 +76,8 @@ class EpisodicMemory:
         self._generators = [random.episode_generator(seed, episode, 0) for episode in range(episodes)]
         self.start = chosen_start(rule, start, base_hash)
         rows = first_rows(self.layout, self._generators, self.start).to(next(slow.unet.parameters()).device)
-        self._state = MemoryState.fresh(rows, random.states(self._generators), rule.consolidate > 0)
+        keys = self.layout.layers[0].rank if rule.optimiser == RECURSIVE else None
+        self._state = MemoryState.fresh(rows, random.states(self._generators), rule.consolidate > 0, keys)
 
     # --- what it is ----------------------------------------------------------------------------------------------
 

@@ -19,7 +19,8 @@ class MemoryState:
     before the first); ``bank``: frames that are shown again (None: the rule keeps none, or none came yet); ``pose``
     ``float32 [E, 3]``: where each stream's last frame was seen from, as an odometry says; ``lives`` ``int64 [E]``:
     resets so far; ``random`` ``uint8 [E, n]``: the generators' states; ``settled`` like ``rows``: what weights decay to
-    (None: to nothing).
+    (None: to nothing); ``keys`` ``float32 [E, r, r]``: sums of the products of keys that an associative memory was
+    asked for (None: of another one).
     """
 
     rows: torch.Tensor
@@ -31,19 +32,27 @@ class MemoryState:
     lives: torch.Tensor
     random: torch.Tensor
     settled: torch.Tensor | None = None
+    keys: torch.Tensor | None = None
 
     @classmethod
-    def fresh(cls, rows: torch.Tensor, random: torch.Tensor, settles: bool) -> MemoryState:
-        """Of episodes that have seen nothing, with their first ``rows``."""
+    def fresh(cls, rows: torch.Tensor, random: torch.Tensor, settles: bool, keys: int | None = None) -> MemoryState:
+        """Of episodes that have seen nothing, with their first ``rows``; ``keys``: numbers in a key, if there are."""
         lives = torch.zeros(len(rows), dtype=torch.int64)
         pose = torch.zeros_like(rows[:, :3])
-        return cls(rows, AdamState.fresh(rows), None, None, None, pose, lives, random, rows if settles else None)
+        settled = rows if settles else None
+        sums = None if keys is None else rows.new_zeros(len(rows), keys, keys)
+        return cls(rows, AdamState.fresh(rows), None, None, None, pose, lives, random, settled, sums)
 
     def written(
-        self, index: torch.Tensor, rows: torch.Tensor, adam: AdamState, settled: torch.Tensor | None = None
+        self,
+        index: torch.Tensor,
+        rows: torch.Tensor,
+        adam: AdamState,
+        settled: torch.Tensor | None = None,
+        keys: torch.Tensor | None = None,
     ) -> MemoryState:
-        """With rows and optimiser of the episodes ``index`` ``int64 [E']`` exchanged, and what has settled of them: if
-        it is not said, the rows."""
+        """With rows and optimiser of the episodes ``index`` ``int64 [E']`` exchanged, what has settled of them: if
+        it is not said, the rows; and their keys: if they are not said, none."""
         where, old = index.to(self.rows.device), self.adam
         merged = AdamState(
             old.first.index_copy(0, where, adam.first),
@@ -52,7 +61,9 @@ class MemoryState:
         )
         new = rows if settled is None else settled
         settled = None if self.settled is None else self.settled.index_copy(0, where, new)
-        return replace(self, rows=self.rows.index_copy(0, where, rows), adam=merged, settled=settled)
+        if self.keys is not None:
+            keys = self.keys.index_fill(0, where, 0.0) if keys is None else self.keys.index_copy(0, where, keys)
+        return replace(self, rows=self.rows.index_copy(0, where, rows), adam=merged, settled=settled, keys=keys)
 
     def forgetful(self, index: torch.Tensor) -> MemoryState:
         """Without any frame of the episodes ``index``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -17,9 +17,9 @@ class MergedWeights:
 
     def __init__(self, network: nn.Module, layout: AdapterLayout) -> None:
         self.network, self.layout = network, layout
-        self._modules = [network.get_submodule(layer.name) for layer in layout.layers]
+        self._holders = [_holder(network.get_submodule(layer.name)) for layer in layout.layers]
         self._row: torch.Tensor | None = None
-        self._of: list[tuple[nn.Parameter, int]] = []
+        self._of: list[tuple[torch.Tensor, int]] = []
         self._weights: list[nn.Parameter] = []
 
     @contextmanager
@@ -29,15 +29,15 @@ class MergedWeights:
         with alone(self.network):
             self._merge(row)
             try:
-                for module, weight in zip(self._modules, self._weights, strict=True):
-                    module._parameters["weight"] = weight
+                for holder, weight in zip(self._holders, self._weights, strict=True):
+                    holder["weight"] = weight
                 yield
             finally:
-                for module, (weight, _) in zip(self._modules, self._of, strict=True):
-                    module._parameters["weight"] = weight
+                for holder, (own, _) in zip(self._holders, self._of, strict=True):
+                    holder["weight"] = own
 
     def _merge(self, row: torch.Tensor) -> None:
-        weights = [cast(nn.Parameter, module._parameters["weight"]) for module in self._modules]
+        weights = [cast(torch.Tensor, holder["weight"]) for holder in self._holders]
         own = [(weight, weight._version) for weight in weights]
         same = len(own) == len(self._of) and all(
             one is other and version == before for (one, version), (other, before) in zip(own, self._of, strict=True)
@@ -53,3 +53,8 @@ class MergedWeights:
             ]
             self._row = row.clone()
         self._of = own
+
+
+def _holder(module: nn.Module) -> dict[str, Any]:
+    """Where a module's weight is: among its parameters, or its buffers."""
+    return cast(dict[str, Any], module._parameters if "weight" in module._parameters else module._buffers)

@@ -14,12 +14,12 @@ from torch import nn
 
 from slowfast.fast.optimiser import OPTIMISERS, OptimiserSettings
 from slowfast.slow import SlowLearner
-from slowfast.slow.windows import Windows
+from slowfast.slow.windows import Windows, apart
 
 LEVELS = ("trained", "sampled", "start")
 STARTS = ("random", "learned")
 FOUND_BY = ("pose", "likeness")
-CLOSED_FORM = "closed_form"
+CLOSED_FORM, RECURSIVE = "closed_form", "recursive"
 LATER = ("optimiser", "damping", "start", "consolidate")
 """Settings that came after rules were first written to files."""
 
@@ -48,10 +48,11 @@ class MemoryRule:
     rate); ``preconditioned``, Adam on gradients of each factor divided by the other's Gram matrix plus ``damping`` on
     its diagonal; or ``closed_form``, for layers ``output`` alone: no gradient goes through the network, the change that
     a window asks for is solved for, with ``damping`` as a share of the mean curvature, and ``learning_rate`` is the
-    share of it that is taken. ``weight_decay`` is apart from the gradient in all of them. ``consolidate``: a copy of
-    the adapter moves that share of the way to it after each update, and weights decay towards the copy; 0: there is
-    none, they decay to nothing. ``start``: the down factors that an episode begins with, ``random`` or ``learned``,
-    those that the world ships (``slowfast train memory-start``).
+    share of it that is taken; or ``recursive``, for layers ``associative``: solved for as well, for all windows of the
+    episode so far at once, with ``damping`` in squared sizes of a key. ``weight_decay`` is apart from the gradient.
+    ``consolidate``: a copy of the adapter moves that share of the way to it after each update, and weights decay
+    towards the copy; 0: there is none, they decay to nothing. ``start``: the down factors that an episode begins with,
+    ``random`` or ``learned``, those that the world ships (``slowfast train memory-start``).
     ``recalled``: frames that are kept as they are and shown again, that many at a time, in the place of older context;
     the slow learner has to be trained for it (``slow.recalled``). ``bank``: frames that are kept for it.
     ``recall_chunk``: new frames that are made with one look among them (None: as many as are asked for; fewer find
@@ -104,7 +105,7 @@ class MemoryRule:
             value = getattr(self, field)
             if value is not None and value < bound:
                 raise ValueError(f"memory rule {self.name!r}: {field} is at least {bound}, got {value}")
-        choices = {"recall_by": FOUND_BY, "optimiser": (*OPTIMISERS, CLOSED_FORM), "start": STARTS}
+        choices = {"recall_by": FOUND_BY, "optimiser": (*OPTIMISERS, CLOSED_FORM, RECURSIVE), "start": STARTS}
         for field, known in choices.items():
             if getattr(self, field) not in known:
                 said = f"{field} is {', '.join(known)}, got {getattr(self, field)!r}"
@@ -115,6 +116,13 @@ class MemoryRule:
                 f"memory rule {self.name!r}: optimiser {CLOSED_FORM} solves for layers: output, with no gradient to "
                 f"clip (clip: null) and whatever it starts from (start: random), got layers {self.layers!r}, clip "
                 f"{self.clip}, start {self.start!r}"
+            )
+        summed = self.layers == "associative" and self.clip is None and not self.weight_decay
+        if self.optimiser == RECURSIVE and not summed:
+            raise ValueError(
+                f"memory rule {self.name!r}: optimiser {RECURSIVE} solves for layers: associative, with no gradient to "
+                f"clip (clip: null) and nothing that decays (weight_decay: 0), got layers {self.layers!r}, clip "
+                f"{self.clip}, weight_decay {self.weight_decay}"
             )
         if not 0 <= self.consolidate <= 1:
             raise ValueError(f"memory rule {self.name!r}: consolidate is a share 0 to 1, got {self.consolidate}")
@@ -202,11 +210,18 @@ def episodic(windows: Windows, slow: Learner, step: int) -> Windows:
     return replace(windows, prefix=1) if step % 2 else windows
 
 
+def associative(windows: Windows, slow: Learner, step: int) -> Windows:
+    """Ours: as ``ancestor``, but every other step asks for each new frame by itself, after the frames before it, as
+    whoever steps a world frame by frame will."""
+    return apart(windows) if step % 2 else windows
+
+
 RULES: dict[str, Callable[[Windows, Learner, int], Windows]] = {
     "paper": paper,
     "ancestor": ancestor,
     "episodic": episodic,
     "readout": episodic,
+    "associative": associative,
     "retrieval": ancestor,  # by default in no step at all
 }
 DEFAULTS: dict[str, dict[str, Any]] = {
@@ -225,6 +240,18 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "levels": "sampled",
         "optimiser": CLOSED_FORM,
         "damping": 0.1,
+    },
+    # Ours: pictures under keys, an exact least squares fit to the whole episode.
+    "associative": {
+        "steps": 8,
+        "dreamed_steps": 2,
+        "learning_rate": 1.0,
+        "rank": 128,
+        "layers": "associative",
+        "levels": "start",
+        "optimiser": RECURSIVE,
+        "damping": 0.1,
+        "start": "learned",
     },
     # After WorldMem (arXiv 2504.12369): no weights change, frames that were seen are shown again.
     "retrieval": {"steps": 0, "rank": 1, "recalled": 2},

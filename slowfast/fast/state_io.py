@@ -94,6 +94,8 @@ def state_tensors(state: MemoryState) -> dict[str, torch.Tensor]:
     }
     if state.settled is not None:
         tensors["settled"] = state.settled
+    if state.keys is not None:
+        tensors["keys"] = state.keys
     if state.stream is not None and state.replay is not None:
         tensors |= {"stream.latents": state.stream.latents, "stream.frames": state.stream.frames}
         tensors |= {f"stream.actions.{name}": tensor for name, tensor in state.stream.actions.items()}
@@ -124,5 +126,5 @@ def state_from_tensors(tensors: dict[str, torch.Tensor], device: torch.device) -
             tensors["bank.latents"].to(device), tensors["bank.kept"], None if poses is None else poses.to(device)
         )
     rows, pose = tensors["rows"].to(device), tensors["pose"].to(device)
-    settled = tensors["settled"].to(device) if "settled" in tensors else None
-    return MemoryState(rows, adam, stream, replay, bank, pose, tensors["lives"], tensors["random"], settled)
+    settled, keys = (tensors[name].to(device) if name in tensors else None for name in ("settled", "keys"))
+    return MemoryState(rows, adam, stream, replay, bank, pose, tensors["lives"], tensors["random"], settled, keys)

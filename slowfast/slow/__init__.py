@@ -57,8 +57,9 @@ class SlowLearner(Protocol):
         """New latents ``[B, frames, C, h, w]`` after ``context`` ``[B, P, C, h, w]``."""
         ...
 
-    def memory_layers(self, kind: str) -> list[str]:
-        """Names of the layers that a memory may attach to."""
+    def memory_layers(self, kind: str, shape: tuple[int, int, int] | None = None) -> list[str]:
+        """Names of the layers that a memory may attach to; ``shape``: (C, h, w) of a frame's latents, where a kind
+        depends on it."""
         ...
 
     def action_vectors(self, actions: ActionTensors) -> torch.Tensor:

@@ -25,6 +25,9 @@ from slowfast.slow.prefix import KeptPrefix
 from slowfast.slow.unet import MaskedUNet3D
 from slowfast.slow.windows import ActionTensors, Guess, Windows, select_actions
 
+NEARLY = 0.9
+"""Share of the noise level that sampling starts from, from which on a frame counts as noise alone."""
+
 
 class MaskedVideoDiffusion(nn.Module):
     """A :class:`~slowfast.slow.SlowLearner` over latents; it knows nothing of pixels, environments or clips."""
@@ -56,8 +59,14 @@ class MaskedVideoDiffusion(nn.Module):
         """Whether dreams without a memory keep what they can of the prefix from frame to frame."""
         return self.config.roll_prefix
 
-    def memory_layers(self, kind: str) -> list[str]:
-        """Names inside :attr:`unet` that a memory may attach to; see :meth:`MaskedUNet3D.memory_layers`."""
+    def memory_layers(self, kind: str, shape: tuple[int, int, int] | None = None) -> list[str]:
+        """Names inside :attr:`unet` that a memory may attach to; see :meth:`MaskedUNet3D.memory_layers`.
+
+        ``shape``: (C, h, w) of a frame's latents, for a way from the middle to the output that is not open yet.
+        """
+        if kind == "associative" and shape is not None:
+            start = float(self.noise.timesteps(self.config.steps, "cpu")[0])
+            self.unet.open_associative(shape, NEARLY * start)
         return self.unet.memory_layers(kind)
 
     @torch.no_grad()

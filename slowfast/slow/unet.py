@@ -17,11 +17,13 @@ from diffusers.models.unets.unet_3d_condition import UNet3DConditionOutput
 from einops import rearrange
 from torch import nn
 
+from slowfast.slow.associative import AssociativePath, middle_size
 from slowfast.slow.attention import ShortAttention
 from slowfast.slow.layers import adopt
 from slowfast.slow.prefix import KeptPrefix, keeping
 
-MEMORY_LAYERS = ("temporal_attention", "attention", "attention_and_convolutions", "output")
+MEMORY_LAYERS = ("temporal_attention", "attention", "attention_and_convolutions", "output", "associative")
+ALONE = {"output": "conv_out", "associative": "associative.value"}
 PROJECTIONS = ("to_q", "to_k", "to_v", "to_out.0")
 
 
@@ -41,6 +43,7 @@ class MaskedUNet3D(UNet3DConditionModel):
         super().__init__(**stock)
         if resnet_time_scale_shift not in ("default", "scale_shift"):
             raise ValueError(f"resnet_time_scale_shift {resnet_time_scale_shift!r} is not default or scale_shift")
+        self.associative: AssociativePath | None = None
         self.set_attn_processor(ShortAttention())
         adopt(self)
         if resnet_time_scale_shift == "scale_shift":
@@ -81,12 +84,17 @@ class MaskedUNet3D(UNet3DConditionModel):
         text = rearrange(encoder_hidden_states, "b f l d -> (b f) l d").to(self.conv_in.weight.dtype)
 
         with keeping(kept):
-            hidden = self._blocks(rearrange(sample, "b c f h w -> (b f) c h w"), frames, embedding, text)
-        output = rearrange(self.conv_out(hidden), "(b f) c h w -> b c f h w", f=frames)
+            hidden, middle = self._blocks(rearrange(sample, "b c f h w -> (b f) c h w"), frames, embedding, text)
+        images = self.conv_out(hidden)
+        if self.associative is not None:
+            images = images + self.associative(middle, timestep.reshape(-1)).view(images.shape)
+        output = rearrange(images, "(b f) c h w -> b c f h w", f=frames)
         return UNet3DConditionOutput(sample=output) if return_dict else (output,)
 
-    def _blocks(self, images: torch.Tensor, frames: int, embedding: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
-        """The network between its input ``[B * F, C, h, w]`` and its last convolution."""
+    def _blocks(
+        self, images: torch.Tensor, frames: int, embedding: torch.Tensor, text: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The network between its input ``[B * F, C, h, w]`` and its last convolution, and what its middle puts out."""
         hidden = self.conv_in(images.contiguous(memory_format=torch.channels_last))
         hidden = self.transformer_in(hidden, num_frames=frames, return_dict=False)[0]
         skips: tuple[torch.Tensor, ...] = (hidden,)
@@ -95,6 +103,7 @@ class MaskedUNet3D(UNet3DConditionModel):
             skips += new
         if self.mid_block is not None:
             hidden = self.mid_block(hidden, embedding, encoder_hidden_states=text, num_frames=frames)
+        middle = hidden
         uneven = any(side % 2**self.num_upsamplers for side in images.shape[-2:])
         for block in self.up_blocks:
             own, skips = skips[-len(block.resnets) :], skips[: -len(block.resnets)]
@@ -109,7 +118,15 @@ class MaskedUNet3D(UNet3DConditionModel):
             )
         if self.conv_norm_out is not None:
             hidden = self.conv_act(self.conv_norm_out(hidden))
-        return hidden
+        return hidden, middle
+
+    def open_associative(self, shape: tuple[int, int, int], from_level: float) -> None:
+        """Opens the way of :mod:`slowfast.slow.associative` for frames of ``shape`` (C, h, w), if it is not open."""
+        outputs = torch.Size(shape).numel()
+        if self.associative is None or self.associative.value.out_features != outputs:
+            channels = self.config["block_out_channels"]
+            path = AssociativePath(middle_size(channels[-1], len(channels), shape), outputs, from_level)
+            self.associative = path.to(self.conv_in.weight)
 
     @property
     def time_embed_dim(self) -> int:
@@ -121,12 +138,15 @@ class MaskedUNet3D(UNet3DConditionModel):
 
         ``temporal_attention``: query, key, value and output of attention along time; ``attention``: those of all
         attention (spatial, text, temporal); ``attention_and_convolutions``: also the 3x3 convolutions of the residual
-        blocks; ``output``: the last convolution alone. Raises ValueError for another kind.
+        blocks; ``output``: the last convolution alone; ``associative``: the way from the middle block to the output,
+        once it is open. Raises ValueError for another kind, or a way that is not open.
         """
         if kind not in MEMORY_LAYERS:
             raise ValueError(f"memory layers {kind!r} are not known; choose one of {', '.join(MEMORY_LAYERS)}")
-        if kind == "output":
-            return ["conv_out"]
+        if kind == "associative" and self.associative is None:
+            raise ValueError("memory layers 'associative' take the size of latents: ask a world for its `new_memory`")
+        if kind in ALONE:
+            return [ALONE[kind]]
         names = [name for name, _ in self.named_modules()]
         chosen = [name for name in names if name.endswith(PROJECTIONS)]
         if kind == "temporal_attention":

@@ -47,6 +47,18 @@ class Windows:
         return Windows(self.latents.to(device), {k: v.to(device) for k, v in self.actions.items()}, self.prefix)
 
 
+def apart(windows: Windows) -> Windows:
+    """Each new frame in a window of its own, after as many frames as the prefix has: ``[B * n, P + 1, ...]``, a
+    window's frames side by side."""
+    length, prefix = windows.latents.shape[1], windows.prefix
+    places = torch.arange(length - prefix)[:, None] + torch.arange(prefix + 1)  # [n, P + 1]
+
+    def cut(tensor: torch.Tensor) -> torch.Tensor:
+        return tensor[:, places.to(tensor.device)].flatten(0, 1)
+
+    return Windows(cut(windows.latents), {name: cut(tensor) for name, tensor in windows.actions.items()}, prefix)
+
+
 @dataclass(frozen=True)
 class Guess:
     """What new frames may look like: ``latents`` ``[B, n, C, h, w]``, and how far each is trusted, ``trust`` ``[B, n]``

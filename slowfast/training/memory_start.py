@@ -31,7 +31,7 @@ def start_of(
             f"{world.base_hash}): give the world that the round began with, or --data to learn new ones"
         )
     rule = MemoryRule(**identity["rule"])
-    layout = AdapterLayout.of(world.slow.unet, world.slow.memory_layers(rule.layers), rule.rank, rule.scaled_by)
+    layout = AdapterLayout.of(world.slow.unet, world.memory_layers(rule.layers), rule.rank, rule.scaled_by)
     return learned_start(layout, memories, rule, world.base_hash)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -169,7 +170,8 @@ def test_a_network_of_modelscopes_size_is_the_same_class() -> None:
 
 @pytest.mark.parametrize("kind", MEMORY_LAYERS)
 def test_memory_layers_exist_and_can_be_adapted(base: MaskedVideoDiffusion, kind: str) -> None:
-    names = base.memory_layers(kind)
+    base = deepcopy(base)  # a way that is opened stays open
+    names = base.memory_layers(kind, (4, 8, 8))
     modules = dict(base.unet.named_modules())
     assert len(set(names)) == len(names) > 0
     assert all(isinstance(modules[name], (nn.Linear, nn.Conv2d)) for name in names)

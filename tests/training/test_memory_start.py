@@ -101,3 +101,29 @@ def test_episodes_or_memories_are_asked_for(world: Path, capsys: pytest.CaptureF
 def test_weights_that_train_lose_the_start(world: Path) -> None:
     config = replace(read_config(world), memory={**OWN, "start": "learned"})
     assert without_start(config) == read_config(world)
+
+
+def test_keys_of_an_associative_memory_are_learned_from_clips(
+    world: Path, clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rule = "{name: associative, rank: 8}"
+    given = ["train", "memory-start", "--world", str(world), "--data", str(clips), "--memory", rule]
+    assert main([*given, "--episodes", "6", "--group", "4", "--run", str(tmp_path / "run")]) == 0
+    assert "of the variance of keys" in capsys.readouterr().out
+    learned = WorldModel.from_pretrained(tmp_path / "run/model")
+    start = learned.memory_start
+    assert start is not None
+    assert (start.layers, start.rank) == ("associative", 8)
+    memory = learned.new_memory(2, 0, {"name": "associative", "rank": 8})
+    down, up = memory.layout.factors(memory.snapshot().rows)["associative.value"]
+    assert torch.equal(down[1], start.down["associative.value"])
+    assert not up.any()
+    with pytest.raises(ValueError, match="layers 'associative' at rank 8"):
+        learned.new_memory(rule={"name": "associative", "rank": 4})
+    assert main([*given, "--episodes", "1", "--group", "4", "--run", str(tmp_path / "few")]) != 0
+    assert "8 directions are learned from more than as many frames" in capsys.readouterr().err
+    assert learned.base_hash == WorldModel.from_pretrained(world).base_hash
+    config = json.loads((world / "world.json").read_text())
+    (world / "world.json").write_text(json.dumps({**config, "frame_size": [32, 32]}))
+    assert main([*given, "--episodes", "6", "--run", str(tmp_path / "size")]) != 0
+    assert "keys are learned from frames of the world's size" in capsys.readouterr().err
