@@ -212,7 +212,7 @@ class WorldModel:
     ) -> EpisodicMemory:
         """Fresh memories for E episodes. ``rule``: see :meth:`memory_rule`."""
         chosen = self.memory_rule(rule)
-        self.memory_layers(chosen.layers)
+        self.memory_layers(chosen.layers)  # opens them, where a kind has to be opened
         sizes = (self.config.context, self.config.chunk)
         start = self.memory_start
         return EpisodicMemory(self.slow, chosen, episodes, seed, *sizes, self.base_hash, self.odometry, start)

@@ -43,7 +43,7 @@ def discriminant(looks: Iterable[torch.Tensor], rank: int, shrinkage: float = 0.
     mean = mean / frames
     within, raw = within / frames, between / frames
     between = raw - torch.outer(mean, mean)
-    noise = within + shrinkage * within.diagonal().mean() * torch.eye(len(within), dtype=within.dtype)
+    noise = within + shrinkage * within.diagonal().mean() * torch.eye(len(within)).to(within)
     values, vectors = torch.linalg.eigh(noise)
     whitened = vectors * values.rsqrt()  # [in, in]
     chosen = torch.linalg.eigh(whitened.mT @ between @ whitened)[1][:, -rank:].flip(1)

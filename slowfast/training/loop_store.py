@@ -206,10 +206,15 @@ def generated(
 
 
 def read_windows(
-    world: WorldModel, source: EpisodeSource, episodes: Sequence[int] | np.ndarray, starts: np.ndarray
+    world: WorldModel,
+    source: EpisodeSource,
+    episodes: Sequence[int] | np.ndarray,
+    starts: np.ndarray,
+    length: int | None = None,
 ) -> Windows:
-    """``context + chunk`` frames of each episode from ``starts`` on, on the world's device, with their actions."""
-    context, length = world.config.context, world.config.context + world.config.chunk
+    """``length`` frames (default: ``context + chunk``) of each episode from ``starts`` on, on the world's device, with
+    their actions."""
+    context, length = world.config.context, length or world.config.context + world.config.chunk
     places = [(int(i), int(start), int(start) + length) for i, start in zip(episodes, starts, strict=True)]
     latents = torch.from_numpy(np.stack([source.read(*place) for place in places])).to(world.device)
     columns = [led_in(source, i, start, stop) for i, start, stop in places]

@@ -15,7 +15,7 @@ from slowfast.fast.discriminant import discriminant
 from slowfast.fast.generators import episode_generator
 from slowfast.fast.start import MemoryStart
 from slowfast.slow.windows import ActionTensors, Windows, apart, select_actions
-from slowfast.training.loop_store import led_in
+from slowfast.training.loop_store import read_windows
 from slowfast.training.random import numpy_generator
 from slowfast.world_model import WorldModel
 
@@ -88,13 +88,11 @@ def stretches(world: WorldModel, data: KeyData) -> Iterator[Windows]:
     for first in range(0, data.stretches, data.group):
         chosen = drawn.choice(fitting, min(data.group, data.stretches - first))
         starts = drawn.integers(frames[chosen] - length + 1)
-        places = [(int(i), int(start), int(start) + length) for i, start in zip(chosen, starts, strict=True)]
-        latents = torch.from_numpy(np.stack([data.source.read(*place) for place in places])).to(world.device)
-        if latents.shape[2:] != torch.Size(world.latent_shape):
-            found, own = tuple(latents.shape[2:]), world.latent_shape
+        windows = read_windows(world, data.source, chosen, starts, length)
+        found, own = tuple(windows.latents.shape[2:]), world.latent_shape
+        if found != own:
             raise ValueError(f"keys are learned from frames of the world's size, latents of {own}; these are {found}")
-        columns = data.source.spec.stack([led_in(data.source, *place) for place in places])
-        yield Windows(latents, world.action_tensors(columns), context)
+        yield windows
 
 
 def _last(shown: torch.Tensor, true: torch.Tensor, actions: ActionTensors, context: int, chunk: int) -> Windows:
