@@ -20,17 +20,18 @@ TICKS = (1, 2, 5, 10, 20, 40)
 
 @dataclass(frozen=True)
 class Settings:
-    """``results``: what the tuning found; ``picture``: where to draw it."""
+    """``results``: what the tuning found, of the same worlds; ``picture``: where to draw it."""
 
-    results: Path = RESULTS / "memory_tuning.json"
+    results: tuple[Path, ...] = (RESULTS / "memory_tuning.json", RESULTS / "memory_tuning_back.json")
     picture: Path = Path(__file__).parents[1] / "docs/images/memory_cost.png"
 
 
 def main(settings: Settings) -> None:
-    result = read_json(settings.results)
-    if result is None:
-        raise SystemExit(f"{settings.results} is not there: run benchmarks/memory_tuning.py first")
-    draw(result, settings.picture)
+    found = [read_json(path) for path in settings.results]
+    if not all(found):
+        raise SystemExit(f"{settings.results} are not all there: run benchmarks/memory_tuning.py first")
+    (worlds,) = {result["worlds"] for result in found}
+    draw({"worlds": worlds, "rows": [row for result in found for row in result["rows"]]}, settings.picture)
     print(settings.picture)
 
 

@@ -25,19 +25,20 @@ def tuning_table(result: dict[str, Any] | None) -> str:
     """What each setting of the fast learner changes, question by question."""
     if result is None:
         return NOT_MEASURED
-    rows, question = [], None
+    rows, question, back = [], None, ("back_in", "back_beyond") if result.get("back") else ()
     for row in result["rows"]:
-        cells = [_change(row[arm]) for arm in ("own", "other")]
+        cells = [_change(row[arm]) for arm in ("own", *back, "other")]
         asked = row["question"] if row["question"] != question else ""
         question = row["question"]
         star = "*" if row.get("machine", result["machine"]) != result["machine"] else ""
         seconds = [f"{row[name] / result['worlds']:.1f}{star}" for name in ("seconds", "dream_seconds")]
         rows.append([asked, row["answer"], *cells, *seconds])
-    header = ["question", "answer", "own memory [95 %]", "another world's [95 %]", "s a world to teach", "to dream"]
+    asked = ["turning back, in the context", "turning back, beyond it"] if back else []
+    header = ["question", "answer", "own memory [95 %]", *asked, "another world's [95 %]", "s a world to teach"]
     return (
-        f"{markdown_table(header, rows)}\n\n{result['worlds']} validation worlds; change of the squared error of the "
-        f"latents of a second turn around, against no memory. Each question varies one setting of the world's own "
-        f"rule. {_processors(result)}"
+        f"{markdown_table([*header, 'to dream'], rows)}\n\n{result['worlds']} validation worlds; change of the squared "
+        f"error of the latents of a second turn around, against no memory. Each question varies one setting of the "
+        f"world's own rule. {_processors(result)}"
     )
 
 

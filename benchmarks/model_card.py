@@ -2,7 +2,8 @@
 
     python benchmarks/world_quality.py --world doom-rooms
     python benchmarks/model_card.py --world doom-rooms --codec-run runs/doom-rooms-codec-5 \\
-        --slow-run runs/doom-rooms-5 --odometry-run runs/doom-rooms-odometry
+        --slow-run runs/doom-rooms-5 --odometry-run runs/doom-rooms-odometry \\
+        --inverse-dynamics-run runs/doom-rooms-inverse-dynamics
 
 The card is ``README.md`` in the world's folder, with parts between markers (``benchmarks/report.py``); ``--check`` only
 says whether they are what the results say. Facts of the training runs are read once and kept in
@@ -52,6 +53,7 @@ class Settings:
     codec_run: Path | None = None
     slow_run: Path | None = None
     odometry_run: Path | None = None
+    inverse_dynamics_run: Path | None = None
     results: Path = RESULTS
     picture: bool = True
     check: bool = False
@@ -60,10 +62,10 @@ class Settings:
 def main(settings: Settings) -> int:
     folder = find_world(settings.world)
     card = folder / "README.md"
-    if (settings.codec_run or settings.slow_run or settings.odometry_run) and not settings.check:
+    runs = (settings.codec_run, settings.slow_run, settings.odometry_run, settings.inverse_dynamics_run)
+    if any(runs) and not settings.check:
         known = settings.results / "training.json"
-        facts = training_facts(settings.codec_run, settings.slow_run, read_json(known), settings.odometry_run)
-        write_json(known, facts)
+        write_json(known, training_facts(*runs, earlier=read_json(known)))
     page = card.read_text(encoding="utf-8")
     new = fill(page, settings.results)
     if settings.check:

@@ -47,6 +47,7 @@ PAGES: dict[str, Parts] = {
         "keys": ("recall_keys.json", recall_all),
         "tours": ("recall_tours.json", recall_all),
         "tuning": ("memory_tuning.json", tuning_table),
+        "back": ("memory_tuning_back.json", tuning_table),
         "stepped": ("memory_tuning_stepped.json", tuning_table),
         "aging": ("memory_aging.json", aging_table),
         "ablation": ("ablation.json", ablation_table),

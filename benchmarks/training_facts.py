@@ -13,12 +13,13 @@ from report import markdown_table
 from slowfast import config as configs
 from slowfast.cli._mappings import on_one_line
 from slowfast.cli.train.codec import TrainCodec
+from slowfast.cli.train.inverse_dynamics import TrainInverseDynamics
 from slowfast.cli.train.odometry import TrainOdometry
 from slowfast.cli.train.slow import TrainSlow
 from slowfast.datasets.store import Store
 from slowfast.training.checkpoint import checkpoints
 
-Config = TrainCodec | TrainSlow | TrainOdometry
+Config = TrainCodec | TrainSlow | TrainOdometry | TrainInverseDynamics
 PLACES = ("data", "run", "codec", "latents", "resume", "start", "init", "world")
 """Options of a run that say where, not what."""
 CHOSEN_LATER = ("memory", "memory_kind")
@@ -37,6 +38,7 @@ RECIPES = {
     "doom-rooms-5": "--init runs/doom-rooms-4/model --codec runs/doom-rooms-codec-3/model",
     "doom-rooms-odometry": "--world runs/doom-rooms-5/model --codec runs/doom-rooms-codec-3/model",
     "doom-rooms-codec-5": "--start runs/doom-rooms-codec-4/model",
+    "doom-rooms-inverse-dynamics": "--world runs/doom-rooms-odometry/model --codec runs/doom-rooms-codec-3/model",
 }
 """The recipes that ship, in the order of their runs, with what each takes from those before it."""
 COLLECT = "slowfast collect --env slowfast/DoomRooms-v0 --policy {policy} --split {split} --episodes {episodes} \\\n"
@@ -46,8 +48,9 @@ COLLECT += "    --steps {steps} --workers 2 --out data/{folder}/{split}"
 def training_facts(
     codec_run: Path | None,
     slow_run: Path | None,
-    earlier: dict[str, Any] | None = None,
     odometry_run: Path | None = None,
+    inverse_dynamics_run: Path | None = None,
+    earlier: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Data sets by folder, and runs, as JSON; of ``earlier`` facts, other data and the runs of other recipes are kept.
 
@@ -58,6 +61,7 @@ def training_facts(
         "codec": (TrainCodec, codec_run),
         "slow": (TrainSlow, slow_run),
         "odometry": (TrainOdometry, odometry_run),
+        "inverse-dynamics": (TrainInverseDynamics, inverse_dynamics_run),
     }
     parts: dict[str, tuple[Config, Path]] = {
         part: (configs.load(kind, run / "config.yaml"), run) for part, (kind, run) in kinds.items() if run
@@ -65,7 +69,7 @@ def training_facts(
     slow = parts.get("slow", (None, None))[0]
     runs = {run["recipe"]: run for run in facts.get("runs", [])}
     runs |= {run["recipe"]: run for run in (_run(part, *found) for part, found in parts.items())}
-    folders = dict.fromkeys(config.data for part, (config, _) in parts.items() if part != "odometry")
+    folders = dict.fromkeys(config.data for part, (config, _) in parts.items() if part in ("codec", "slow"))
     return {
         "world": slow.name if isinstance(slow, TrainSlow) else facts.get("world"),
         "data": facts.get("data", {}) | {path.name: data_facts(path) for path in folders},
@@ -102,10 +106,10 @@ def training_text(facts: dict[str, Any]) -> str:
         for folder, splits in facts["data"].items()
         for name, part in splits.items()
     ]
-    labels = {"codec": "codec", "slow": "slow learner", "odometry": "odometry"}
+    labels = {"slow": "slow learner", "inverse-dynamics": "inverse dynamics"}
     runs = [
         [
-            labels[run["part"]],
+            labels.get(run["part"], run["part"]),
             f"`{run['recipe']}`",
             f"`{run['data']}`",
             f"{run['steps']:,}",
@@ -178,7 +182,7 @@ def _run(part: str, config: Config, folder: Path) -> dict[str, Any]:
 
 def _part(recipe: str) -> str:
     """What a recipe that ships trains."""
-    return next((part for part in ("codec", "odometry") if f"-{part}" in recipe), "slow")
+    return next((part for part in ("codec", "odometry", "inverse-dynamics") if f"-{part}" in recipe), "slow")
 
 
 def _last_validation(path: Path) -> dict[str, float]:
@@ -190,9 +194,9 @@ def _last_validation(path: Path) -> dict[str, float]:
 
 def _validated(figures: dict[str, float]) -> str:
     """Of a codec its PSNR, of a slow learner the first new frame's error beside repeating the last, of an odometry how
-    far it is off after its steps."""
+    far it is off after its steps, of an inverse dynamics what share of actions it reads right."""
     named = {"first_frame_ratio": ("first frame ", "{:.2f}"), "codec_psnr": ("", "{:.2f} dB")}
-    named["drift"] = ("drift ", "{:.2f} steps")
+    named |= {"drift": ("drift ", "{:.2f} steps"), "accuracy": ("right ", "{:.0%}")}
     for name, (label, form) in named.items():
         if name in figures:
             held_out = figures.get(f"held_out_{name}")

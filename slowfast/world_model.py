@@ -178,7 +178,7 @@ class WorldModel:
 
     def action_tensors(self, columns: Columns) -> ActionTensors:
         """Columns ``[B, T]`` as tensors on the world's device."""
-        return self.slow.actions.tensors(columns, self.device)
+        return self.slow.action_tensors(columns)
 
     def read_actions(self, frames: np.ndarray, batch: int = 64) -> Columns:
         """The actions that a video shows, read by the world's inverse dynamics, ``batch`` frames at a time.
@@ -213,9 +213,8 @@ class WorldModel:
         """Fresh memories for E episodes. ``rule``: see :meth:`memory_rule`."""
         chosen = self.memory_rule(rule)
         self.memory_layers(chosen.layers)  # opens them, where a kind has to be opened
-        sizes = (self.config.context, self.config.chunk)
-        start = self.memory_start
-        return EpisodicMemory(self.slow, chosen, episodes, seed, *sizes, self.base_hash, self.odometry, start)
+        sizes, start, inverse = (self.config.context, self.config.chunk), self.memory_start, self.inverse_dynamics
+        return EpisodicMemory(self.slow, chosen, episodes, seed, *sizes, self.base_hash, self.odometry, start, inverse)
 
     def memory_layers(self, kind: str) -> list[str]:
         """Names of the slow learner's layers that a memory may attach to."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +20,9 @@ from torch import nn
 
 Factors = dict[str, tuple[torch.Tensor, torch.Tensor]]
 """For each adapted layer the down factors ``[E, in, r]`` and the up factors ``[E, r, out]``."""
+
+Between = Callable[[torch.Tensor], torch.Tensor]
+"""What becomes of the numbers ``[E, n, r]`` between a layer's two factors."""
 
 _attached: WeakSet[nn.Module] = WeakSet()
 _attached_lock = threading.Lock()
@@ -144,8 +147,8 @@ def _layer(name: str, module: nn.Module, rank: int) -> AdapterLayer:
 class Attachment:
     """The rows that the attached network reads at this moment; :meth:`use` exchanges them."""
 
-    def __init__(self, layout: AdapterLayout, rows: torch.Tensor) -> None:
-        self.layout = layout
+    def __init__(self, layout: AdapterLayout, rows: torch.Tensor, between: Between | None = None) -> None:
+        self.layout, self.between = layout, between
         self.use(rows)
 
     def use(self, rows: torch.Tensor) -> None:
@@ -160,16 +163,19 @@ class Attachment:
 
 
 @contextmanager
-def attached(network: nn.Module, layout: AdapterLayout, rows: torch.Tensor) -> Iterator[Attachment]:
+def attached(
+    network: nn.Module, layout: AdapterLayout, rows: torch.Tensor, between: Between | None = None
+) -> Iterator[Attachment]:
     """Within the context ``network`` reads ``rows`` ``[E, P]``; before and after it is exactly itself.
 
-    Every batch then holds ``k * E`` entries, episode-major. Raises RuntimeError if a memory is attached already (also
-    from another thread: the network is shared), ValueError at a forward whose batch does not divide by E.
+    ``between``: what becomes of the numbers between each layer's two factors (None: they are taken as they are). Every
+    batch then holds ``k * E`` entries, episode-major. Raises RuntimeError if a memory is attached already (also from
+    another thread: the network is shared), ValueError at a forward whose batch does not divide by E.
     """
     handles = []
     with alone(network):
         try:
-            attachment = Attachment(layout, rows)
+            attachment = Attachment(layout, rows, between)
             modules = dict(network.named_modules())
             for layer in layout.layers:
                 handles.append(modules[layer.name].register_forward_hook(_hook(attachment, layer)))
@@ -203,33 +209,33 @@ def is_attached(network: nn.Module) -> bool:
 
 
 def _hook(attachment: Attachment, layer: AdapterLayer) -> Any:
-    path = _beside_linear if layer.kernel is None else _beside_convolution
+    beside = _beside_linear if layer.kernel is None else _beside_convolution
 
     def hook(module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor:
-        down, up = attachment.factors(output.dtype)[layer.name]
-        episodes = down.shape[0]
+        episodes = len(attachment.rows)
         if inputs[0].shape[0] % episodes:
             raise ValueError(
                 f"a batch of {inputs[0].shape[0]} at {layer.name} does not divide among {episodes} episodes of memory; "
                 "a batch is episode-major with equally many entries an episode"
             )
-        return path(layer, inputs[0].to(output.dtype), output, down, up, attachment.layout.scale)
+        return beside(attachment, layer, inputs[0].to(output.dtype), output)
 
     return hook
 
 
-def _beside_linear(
-    layer: AdapterLayer, x: torch.Tensor, output: torch.Tensor, down: torch.Tensor, up: torch.Tensor, scale: float
-) -> torch.Tensor:
-    episodes = down.shape[0]
+def _beside_linear(attachment: Attachment, layer: AdapterLayer, x: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
+    down, up = attachment.factors(output.dtype)[layer.name]
+    episodes = len(down)
     hidden = torch.bmm(x.reshape(episodes, -1, layer.inputs), down)
+    if attachment.between is not None:
+        hidden = attachment.between(hidden)
     stacked = output.reshape(episodes, -1, layer.outputs)
-    return torch.baddbmm(stacked, hidden, up, alpha=scale).view(output.shape)
+    return torch.baddbmm(stacked, hidden, up, alpha=attachment.layout.scale).view(output.shape)
 
 
 def _beside_convolution(
-    layer: AdapterLayer, x: torch.Tensor, output: torch.Tensor, down: torch.Tensor, up: torch.Tensor, scale: float
+    attachment: Attachment, layer: AdapterLayer, x: torch.Tensor, output: torch.Tensor
 ) -> torch.Tensor:
     # Output pixel i reads input pixel i * stride at the kernel's centre; pixels become the rows of a linear layer.
     centres = x[:, :, :: layer.stride[0], :: layer.stride[1]].permute(0, 2, 3, 1)
-    return _beside_linear(layer, centres, output.permute(0, 2, 3, 1), down, up, scale).permute(0, 3, 1, 2)
+    return _beside_linear(attachment, layer, centres, output.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)

@@ -10,6 +10,7 @@ import torch
 if TYPE_CHECKING:
     from slowfast.fast.memory_state import MemoryState
     from slowfast.fast.replay import Stream
+    from slowfast.fast.rules import Learner, MemoryRule
     from slowfast.slow.windows import ActionTensors
 
 Episodes = torch.Tensor | Sequence[int] | Sequence[bool] | None
@@ -58,4 +59,13 @@ def check_same_size(snapshot: MemoryState, state: MemoryState) -> None:
         raise ValueError(
             f"the snapshot holds {tuple(snapshot.rows.shape)} (episodes, numbers an episode), "
             f"this memory {tuple(state.rows.shape)}: restore it into a memory of the same world and rule"
+        )
+
+
+def check_recalled(rule: MemoryRule, slow: Learner) -> None:
+    """Raises ValueError where ``rule`` shows more frames again than ``slow`` was trained for."""
+    if rule.recalled > slow.recalled:
+        raise ValueError(
+            f"memory rule {rule.name!r} shows {rule.recalled} frames again, this world reads {slow.recalled}: "
+            "train it with `slowfast train slow --init WORLD --task.recalled 0.4`, or choose another rule"
         )

@@ -14,6 +14,7 @@ from torch import nn
 
 from slowfast.fast.adapters import AdapterLayout
 from slowfast.fast.optimiser import OptimiserSettings
+from slowfast.fast.ridge import solved
 
 
 def solve(
@@ -82,5 +83,4 @@ def _ridge(features: torch.Tensor, slope: torch.Tensor, curvature: torch.Tensor,
     its mean curvature over channels (nothing curves where nothing is learned)."""
     gram = (features * curvature.mean(-1, keepdim=True)).mT @ features
     size = gram.diagonal(dim1=1, dim2=2).mean(1)[:, None, None]
-    ridge = damping * size * torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
-    return -torch.linalg.solve(gram + ridge, features.mT @ slope)
+    return -solved(gram, damping * size, features.mT @ slope)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import nn
@@ -18,8 +18,12 @@ from slowfast.fast.memory_state import MemoryState
 from slowfast.fast.optimiser import AdamState
 from slowfast.fast.recursive import solve_recursively
 from slowfast.fast.replay import Candidates
+from slowfast.fast.retracing import retraced
 from slowfast.fast.rules import CLOSED_FORM, RECURSIVE, Learner, MemoryRule
 from slowfast.slow.windows import Windows
+
+if TYPE_CHECKING:
+    from slowfast.heads.inverse_dynamics import InverseDynamics
 
 
 @dataclass(frozen=True)
@@ -44,18 +48,20 @@ def learn(
     generators: Sequence[torch.Generator],
     settled: torch.Tensor | None = None,
     keys: torch.Tensor | None = None,
+    inverse: InverseDynamics | None = None,
 ) -> Learned:
     """``rule.steps`` steps for E' episodes at once, each on its own windows with its own draws.
 
     One backward serves the sum of the episodes' mean losses: no episode's gradient sees another's. The losses are each
     of that step's own noise, before the step. ``settled``: rows that weights decay to (None: to nothing). ``keys``
-    ``[E', r, r]``: of a rule whose optimiser is recursive.
+    ``[E', r, r]``: of a rule whose optimiser is recursive. ``inverse``: with it the way back is learned as well.
     """
     picks = candidates.draw(rule.steps, rule.replay_batch, generators)
     settings, losses = rule.optimiser_settings, []
     with frozen(cast(nn.Module, slow)), attached(slow.unet, layout, rows) as attachment:
         for step in range(rule.steps):
-            windows = rule.windows(candidates.windows(picks[step]), slow, step)
+            seen = candidates.windows(picks[step])
+            windows = rule.windows(seen if inverse is None else retraced(seen, step, slow, inverse), slow, step)
             if rule.optimiser in (CLOSED_FORM, RECURSIVE):
                 attachment.use(rows)
                 asked = partial(_losses, slow, rule, windows, generators)
@@ -89,6 +95,7 @@ def updated(
     rule: MemoryRule,
     whole: int,
     generators: Sequence[torch.Generator],
+    inverse: InverseDynamics | None,
 ) -> tuple[MemoryState, torch.Tensor]:
     """``state`` after an update of the episodes ``index`` ``int64 [E']``, and the losses ``[2, E']`` of it.
 
@@ -99,7 +106,8 @@ def updated(
     adam = AdamState(state.adam.first[rows], state.adam.second[rows], state.adam.steps[index])
     settled = None if state.settled is None else state.settled[rows]
     keys = None if state.keys is None else state.keys[rows]
-    new = learn(slow, layout, rule, state.rows[rows], adam, replay.candidates(index, newest), generators, settled, keys)
+    found = replay.candidates(index, newest)
+    new = learn(slow, layout, rule, state.rows[rows], adam, found, generators, settled, keys, inverse)
     if settled is not None:
         settled = torch.lerp(settled, new.rows, rule.consolidate)
     if newest.latents.shape[1] == whole:  # shorter windows lie within the first whole one, but for one frame

@@ -16,13 +16,22 @@ import torch
 
 from slowfast.fast import generators as random
 from slowfast.fast.adapters import AdapterLayout, alone, attached, is_attached
-from slowfast.fast.arguments import Episodes, check_continues, check_frames, check_same_size, episode_index
+from slowfast.fast.arguments import (
+    Episodes,
+    check_continues,
+    check_frames,
+    check_recalled,
+    check_same_size,
+    episode_index,
+)
 from slowfast.fast.keeping import keep, kept_by, pose_of
 from slowfast.fast.learning import updated
 from slowfast.fast.memory_state import MemoryState
 from slowfast.fast.merging import MergedWeights
 from slowfast.fast.optimiser import AdamState
+from slowfast.fast.recursive import Familiar
 from slowfast.fast.replay import Replay, Stream
+from slowfast.fast.retracing import reader_for
 from slowfast.fast.rules import RECURSIVE
 from slowfast.fast.showing import Kept
 from slowfast.fast.start import chosen_start, first_rows
@@ -30,6 +39,7 @@ from slowfast.fast.start import chosen_start, first_rows
 if TYPE_CHECKING:
     from slowfast.fast.rules import Learner, MemoryRule
     from slowfast.fast.start import MemoryStart
+    from slowfast.heads.inverse_dynamics import InverseDynamics
     from slowfast.heads.odometry import Odometry
     from slowfast.slow.windows import ActionTensors, Windows
 
@@ -42,10 +52,11 @@ class EpisodicMemory:
 
     ``context`` and ``chunk`` are f_p and f_g, in latent frames; ``base_hash`` names the weights it belongs to;
     ``odometry`` is the world's, by which kept frames are found if the rule says so and there is one; ``start`` is what
-    the world ships for a rule with ``start="learned"``. Episode e draws from its own CPU generator alone,
-    ``SeedSequence(seed).spawn(E)[e]`` and there the next spawn at each reset: first factors, noise, timesteps, replay.
-    So what an episode draws does not depend on E, on its neighbours or on what was drawn before a reset; values agree
-    with those of a memory of that episode alone up to batched arithmetic.
+    the world ships for a rule with ``start="learned"``; ``inverse`` reads the actions of the way back for a rule that
+    learns it. Episode e draws from its own CPU generator alone, ``SeedSequence(seed).spawn(E)[e]`` and there the next
+    spawn at each reset: first factors, noise, timesteps, replay. So what an episode draws does not depend on E, on its
+    neighbours or on what was drawn before a reset; values agree with those of a memory of that episode alone up to
+    batched arithmetic.
     """
 
     @_outside_inference
@@ -60,21 +71,18 @@ class EpisodicMemory:
         base_hash: str,
         odometry: Odometry | None = None,
         start: MemoryStart | None = None,
+        inverse: InverseDynamics | None = None,
     ) -> None:
         if min(episodes, context, chunk) < 1:
             raise ValueError(f"a memory needs 1 or more of episodes, context, chunk; got {(episodes, context, chunk)}")
-        if rule.recalled > slow.recalled:
-            raise ValueError(
-                f"memory rule {rule.name!r} shows {rule.recalled} frames again, this world reads {slow.recalled}: "
-                "train it with `slowfast train slow --init WORLD --task.recalled 0.4`, or choose another rule"
-            )
+        check_recalled(rule, slow)
         self.slow, self.rule, self.seed, self.base_hash = slow, rule, seed, base_hash
         self.context, self.chunk = context, chunk
         self.odometry = odometry if rule.recalled and rule.recall_by == "pose" else None
         self.layout = AdapterLayout.of(slow.unet, slow.memory_layers(rule.layers), rule.rank, rule.scaled_by)
         self._merged = MergedWeights(slow.unet, self.layout)
         self._generators = [random.episode_generator(seed, episode, 0) for episode in range(episodes)]
-        self.start = chosen_start(rule, start, base_hash)
+        self.start, self.inverse = chosen_start(rule, start, base_hash), reader_for(rule, inverse)
         rows = first_rows(self.layout, self._generators, self.start).to(next(slow.unet.parameters()).device)
         keys = self.layout.layers[0].rank if rule.optimiser == RECURSIVE else None
         self._state = MemoryState.fresh(rows, random.states(self._generators), rule.consolidate > 0, keys)
@@ -113,16 +121,19 @@ class EpisodicMemory:
         """Within the context the network reads the memories of ``episodes`` (repeats allowed), and writes nothing.
 
         A batch then holds ``k * E'`` entries, episode-major. Where no gradient is recorded, a single memory is merged
-        into a copy of the weights. A rule that learns nothing has nothing to attach. Raises RuntimeError when a memory
-        is attached already.
+        into a copy of the weights, unless it is silent where it was taught nothing (``rule.familiar``). A rule that
+        learns nothing has nothing to attach. Raises RuntimeError when a memory is attached already.
         """
         if not self.rule.steps:
             with alone(self.slow.unet):
                 yield
             return
-        rows = self._state.rows if episodes is None else self._state.rows[self._index(episodes).to(self._device)]
-        single = len(rows) == 1 and not torch.is_grad_enabled()
-        with self._merged.attached(rows[0]) if single else attached(self.slow.unet, self.layout, rows):
+        read = slice(None) if episodes is None else self._index(episodes).to(self._device)
+        rows, keys, familiar = self._state.rows[read], self._state.keys, None
+        if keys is not None and self.rule.familiar:
+            familiar = Familiar(keys[read], self.rule.damping, self.rule.familiar)
+        mergeable = len(rows) == 1 and familiar is None and not torch.is_grad_enabled()
+        with self._merged.attached(rows[0]) if mergeable else attached(self.slow.unet, self.layout, rows, familiar):
             yield
 
     def kept(self, episodes: Episodes = None) -> Kept:
@@ -238,13 +249,12 @@ class EpisodicMemory:
     def load(self, folder: str | Path, episode: int) -> None:
         """Gives an episode the adapter of :meth:`save`, with a fresh optimiser and no frames.
 
-        Raises ValueError if it belongs to other weights, layers or ranks, or the rule has no adapter to read.
+        Raises ValueError if it belongs to other weights, layers or ranks, or the rule has no adapter to read or none
+        that says all (``optimiser: recursive``).
         """
-        from slowfast.fast.peft_io import load_adapter
+        from slowfast.fast.peft_io import check_loadable, load_adapter
 
-        if not self.rule.steps:
-            raise ValueError(f"memory rule {self.rule.name!r} learns in 0 steps and reads no adapter; choose another")
-
+        check_loadable(self.rule)
         index = self._index([episode])
         row = load_adapter(folder, self.layout, self.base_hash).to(self._device)[None]
         self._state = self._state.written(index, row, AdamState.fresh(row)).forgetful(index)
@@ -288,5 +298,6 @@ class EpisodicMemory:
         """One update of the episodes ``index`` on their newest windows; losses ``[2, E']``."""
         generators = [self._generators[episode] for episode in index.tolist()]
         rule, whole = replace(self.rule, steps=steps), self.context + self.chunk
-        self._state, losses = updated(self._state, index, newest, self.slow, self.layout, rule, whole, generators)
+        how = (self.slow, self.layout, rule, whole, generators, self.inverse)
+        self._state, losses = updated(self._state, index, newest, *how)
         return losses

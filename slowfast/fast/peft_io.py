@@ -14,6 +14,7 @@ import torch
 
 from slowfast.fast.adapters import AdapterLayout, centred
 from slowfast.fast.files import read_tensors, write_tensors, write_text
+from slowfast.fast.rules import RECURSIVE, MemoryRule
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
@@ -51,6 +52,15 @@ def save_adapter(folder: str | Path, layout: AdapterLayout, row: torch.Tensor, b
     write_tensors(
         folder / WEIGHTS, tensors, {"format": "pt", "slowfast_adapter": FORMAT_VERSION, "base_hash": base_hash}
     )
+
+
+def check_loadable(rule: MemoryRule) -> None:
+    """Raises ValueError where an adapter alone is not what a memory of ``rule`` learned."""
+    if not rule.steps:
+        raise ValueError(f"memory rule {rule.name!r} learns in 0 steps and reads no adapter; choose another")
+    if rule.optimiser == RECURSIVE:
+        said = "needs the sums of its keys beside the adapter: `save_state` writes both, `load_state` reads them"
+        raise ValueError(f"memory rule {rule.name!r} {said}")
 
 
 def load_adapter(folder: str | Path, layout: AdapterLayout, base_hash: str) -> torch.Tensor:

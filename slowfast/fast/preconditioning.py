@@ -12,6 +12,7 @@ from collections import defaultdict
 import torch
 
 from slowfast.fast.adapters import AdapterLayout
+from slowfast.fast.ridge import inverse
 
 
 def preconditioned(gradient: torch.Tensor, rows: torch.Tensor, layout: AdapterLayout, damping: float) -> torch.Tensor:
@@ -38,9 +39,7 @@ def _inverses(grams: dict[str, torch.Tensor], damping: float) -> dict[str, torch
     for name, gram in grams.items():
         by_rank[gram.shape[-1]].append(name)
     found: dict[str, torch.Tensor] = {}
-    for rank, names in by_rank.items():
+    for names in by_rank.values():
         stacked = torch.stack([grams[name] for name in names])  # [layers, 2, E, r, r]
-        ridge = damping * torch.eye(rank, dtype=stacked.dtype, device=stacked.device)
-        # inv_ex does not wait for the device to say whether a matrix was singular; with damping none is.
-        found.update(zip(names, torch.linalg.inv_ex(stacked + ridge)[0], strict=True))
+        found.update(zip(names, inverse(stacked, damping), strict=True))
     return found

@@ -15,6 +15,7 @@ from torch import nn
 from slowfast.fast.adapters import AdapterLayout
 from slowfast.fast.closed_form import what_is_asked
 from slowfast.fast.optimiser import OptimiserSettings
+from slowfast.fast.ridge import solved
 
 
 def solve_recursively(
@@ -45,6 +46,27 @@ def solve_recursively(
         lacking = torch.where(counted, -slope / weight.clamp(min=torch.finfo(weight.dtype).tiny), 0)
         key = torch.bmm(inputs, down) * counted * layout.scale
         keys = keys + key.mT @ key
-        ridge = settings.damping * torch.eye(keys.shape[-1], dtype=keys.dtype, device=keys.device)
-        up = up + settings.learning_rate * torch.linalg.solve(keys + ridge, key.mT @ lacking)
+        up = up + settings.learning_rate * solved(keys, settings.damping, key.mT @ lacking)
     return torch.cat([down.flatten(1), up.flatten(1)], 1), keys, asked.loss
+
+
+class Familiar:
+    """Silences a memory where it was taught nothing: a key that lies outside of those it was taught asks for nothing.
+
+    How much of a key lies inside is what a ridge regression to all taught keys brings back of it, a share 0 to 1.
+    Where it is below ``least``, the key is nought.
+    """
+
+    def __init__(self, keys: torch.Tensor, damping: float, least: float) -> None:
+        """``keys`` ``[E, r, r]``: sums of the products of the keys that were taught."""
+        self.least, self._brought_back = least, solved(keys, damping, keys)
+
+    def __call__(self, hidden: torch.Tensor) -> torch.Tensor:
+        """``hidden`` ``[E, n, r]``: n keys of each episode, in any scale."""
+        return hidden * (self.shares(hidden) >= self.least)[..., None]
+
+    def shares(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Of every key how much lies inside, ``[E, n]``; 0 of a key that is nought."""
+        key = hidden.to(self._brought_back)
+        inside = (torch.bmm(key, self._brought_back) * key).sum(-1)
+        return inside / key.square().sum(-1).clamp(min=torch.finfo(key.dtype).tiny)

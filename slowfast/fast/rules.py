@@ -20,7 +20,7 @@ LEVELS = ("trained", "sampled", "start")
 STARTS = ("random", "learned")
 FOUND_BY = ("pose", "likeness")
 CLOSED_FORM, RECURSIVE = "closed_form", "recursive"
-LATER = ("optimiser", "damping", "start", "consolidate")
+LATER = ("optimiser", "damping", "start", "consolidate", "familiar", "retrace")
 """Settings that came after rules were first written to files."""
 
 
@@ -49,10 +49,14 @@ class MemoryRule:
     its diagonal; or ``closed_form``, for layers ``output`` alone: no gradient goes through the network, the change that
     a window asks for is solved for, with ``damping`` as a share of the mean curvature, and ``learning_rate`` is the
     share of it that is taken; or ``recursive``, for layers ``associative``: solved for as well, for all windows of the
-    episode so far at once, with ``damping`` in squared sizes of a key. ``weight_decay`` is apart from the gradient.
+    episode so far at once, with ``damping`` in squared sizes of a key. ``familiar``: what is asked for under a key of
+    which a smaller share than that lies inside of what was taught stays as it is without the memory (0: nothing does).
+    ``weight_decay`` is apart from the gradient.
     ``consolidate``: a copy of the adapter moves that share of the way to it after each update, and weights decay
     towards the copy; 0: there is none, they decay to nothing. ``start``: the down factors that an episode begins with,
     ``random`` or ``learned``, those that the world ships (``slowfast train memory-start``).
+    ``retrace``: the way back is learned as well, in two of three gradient steps; the world has to have an inverse
+    dynamics, and what is seen has to look the same when it is played backwards.
     ``recalled``: frames that are kept as they are and shown again, that many at a time, in the place of older context;
     the slow learner has to be trained for it (``slow.recalled``). ``bank``: frames that are kept for it.
     ``recall_chunk``: new frames that are made with one look among them (None: as many as are asked for; fewer find
@@ -94,6 +98,8 @@ class MemoryRule:
     damping: float = 1e-6
     start: str = "random"
     consolidate: float = 0.0
+    familiar: float = 0.0
+    retrace: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "betas", tuple(self.betas))  # JSON and YAML give a list
@@ -123,6 +129,11 @@ class MemoryRule:
                 f"memory rule {self.name!r}: optimiser {RECURSIVE} solves for layers: associative, with no gradient to "
                 f"clip (clip: null) and nothing that decays (weight_decay: 0), got layers {self.layers!r}, clip "
                 f"{self.clip}, weight_decay {self.weight_decay}"
+            )
+        if not 0 <= self.familiar < 1 or (self.familiar and self.optimiser != RECURSIVE):
+            raise ValueError(
+                f"memory rule {self.name!r}: familiar is a share in [0, 1) of the keys of optimiser {RECURSIVE}, got "
+                f"{self.familiar} with optimiser {self.optimiser!r}"
             )
         if not 0 <= self.consolidate <= 1:
             raise ValueError(f"memory rule {self.name!r}: consolidate is a share 0 to 1, got {self.consolidate}")
@@ -243,15 +254,17 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     },
     # Ours: pictures under keys, an exact least squares fit to the whole episode.
     "associative": {
-        "steps": 8,
-        "dreamed_steps": 2,
+        "steps": 12,
+        "dreamed_steps": 3,
         "learning_rate": 1.0,
-        "rank": 128,
+        "rank": 256,
         "layers": "associative",
         "levels": "start",
         "optimiser": RECURSIVE,
         "damping": 0.1,
         "start": "learned",
+        "familiar": 0.8,
+        "retrace": True,
     },
     # After WorldMem (arXiv 2504.12369): no weights change, frames that were seen are shown again.
     "retrieval": {"steps": 0, "rank": 1, "recalled": 2},

@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,8 +31,8 @@ FORMAT_VERSION = 1
 
 @dataclass(frozen=True)
 class MemoryStart:
-    """``down``: by adapted layer, ``float32 [in, r]``; ``layers`` and ``rank`` of the rules that it is for;
-    ``base_hash``: the weights that it belongs to."""
+    """``down``: by adapted layer, ``float32 [in, r]``, the most useful direction first; ``layers`` of the rules that it
+    is for, and ``rank``, the highest of these; ``base_hash``: the weights that it belongs to."""
 
     down: dict[str, torch.Tensor]
     layers: str
@@ -41,9 +41,9 @@ class MemoryStart:
 
     def check(self, rule: MemoryRule, base_hash: str) -> None:
         """Raises ValueError unless it is for memories of ``rule`` on these weights."""
-        if (self.layers, self.rank) != (rule.layers, rule.rank):
+        if not self.serves(rule):
             raise ValueError(
-                f"this world's learned start is for layers {self.layers!r} at rank {self.rank}, memory rule "
+                f"this world's learned start is for layers {self.layers!r} up to rank {self.rank}, memory rule "
                 f"{rule.name!r} adapts {rule.layers!r} at rank {rule.rank}: choose those, or start: random"
             )
         if self.base_hash != base_hash:
@@ -51,6 +51,15 @@ class MemoryStart:
                 f"this world's learned start belongs to other weights (base {self.base_hash}, this world is "
                 f"{base_hash}): make another with `slowfast train memory-start`, or choose start: random"
             )
+
+    def serves(self, rule: MemoryRule) -> bool:
+        """Whether memories of ``rule`` adapt the same layers, at no higher rank."""
+        return self.layers == rule.layers and self.rank >= rule.rank
+
+    def narrowed(self, rank: int) -> MemoryStart:
+        """The first ``rank`` directions of each layer."""
+        down = {name: factor[:, :rank].contiguous() for name, factor in self.down.items()}
+        return replace(self, down=down, rank=min(rank, self.rank))
 
     def into(self, layout: AdapterLayout, rows: torch.Tensor) -> torch.Tensor:
         """``rows`` ``[E, P]`` with these down factors in place of their own, as a new tensor."""
@@ -105,7 +114,7 @@ def chosen_start(rule: MemoryRule, start: MemoryStart | None, base_hash: str) ->
             "`slowfast train memory-start --world WORLD --data DATA` makes them, or choose start: random"
         )
     start.check(rule, base_hash)
-    return start
+    return start.narrowed(rule.rank)
 
 
 def learned_start(

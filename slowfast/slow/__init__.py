@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 if TYPE_CHECKING:
     import torch
 
+    from slowfast.actions import Columns
     from slowfast.slow.prefix import KeptPrefix
     from slowfast.slow.windows import ActionTensors, Guess, Windows
 
@@ -68,6 +69,10 @@ class SlowLearner(Protocol):
 
     def null_actions(self, batch: int, frames: int) -> ActionTensors:
         """All action components missing."""
+        ...
+
+    def action_tensors(self, columns: Columns) -> ActionTensors:
+        """Columns ``[B, F]`` as tensors."""
         ...
 
 

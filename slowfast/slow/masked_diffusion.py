@@ -16,6 +16,7 @@ import torch
 from einops import rearrange
 from torch import nn
 
+from slowfast.actions import Columns
 from slowfast.conditioning.encoder import ActionEncoder
 from slowfast.model_folder import save_model
 from slowfast.slow.config import MaskedDiffusionConfig, SamplingConfig
@@ -77,6 +78,10 @@ class MaskedVideoDiffusion(nn.Module):
     def null_actions(self, batch: int, frames: int) -> ActionTensors:
         """All action components missing."""
         return self.actions.null(batch, frames, self.device)
+
+    def action_tensors(self, columns: Columns) -> ActionTensors:
+        """Columns ``[B, F]`` as tensors."""
+        return self.actions.tensors(columns, self.device)
 
     def predict(
         self, sample: torch.Tensor, level: torch.Tensor, actions: ActionTensors, kept: KeptPrefix | None = None

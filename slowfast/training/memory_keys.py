@@ -13,8 +13,10 @@ from slowfast.fast import MemoryRule
 from slowfast.fast.adapters import AdapterLayout
 from slowfast.fast.discriminant import discriminant
 from slowfast.fast.generators import episode_generator
+from slowfast.fast.retracing import WAYS, reader_for, retraced
 from slowfast.fast.start import MemoryStart
-from slowfast.slow.windows import ActionTensors, Windows, apart, select_actions
+from slowfast.heads.inverse_dynamics import InverseDynamics
+from slowfast.slow.windows import ActionTensors, Windows, apart, concat_actions, select_actions
 from slowfast.training.loop_store import read_windows
 from slowfast.training.random import numpy_generator
 from slowfast.world_model import WorldModel
@@ -42,14 +44,19 @@ def learned_keys(
     names = world.memory_layers(rule.layers)
     layout = AdapterLayout.of(world.slow.unet, names, rule.rank, rule.scaled_by)
     (layer,) = layout.layers
-    keys = discriminant(looks(world, layer.name, data, progress), layer.rank)
+    inverse = reader_for(rule, world.inverse_dynamics)
+    keys = discriminant(looks(world, layer.name, data, inverse, progress), layer.rank)
     start = MemoryStart({layer.name: keys.down}, rule.layers, rule.rank, world.base_hash)
     return start, keys.held, keys.held_before
 
 
 @torch.no_grad()
 def looks(
-    world: WorldModel, layer: str, data: KeyData, progress: Callable[..., None] | None = None
+    world: WorldModel,
+    layer: str,
+    data: KeyData,
+    inverse: InverseDynamics | None = None,
+    progress: Callable[..., None] | None = None,
 ) -> Iterator[torch.Tensor]:
     """What reaches ``layer`` when the same frames are asked for in many ways, ``[frames, looks, in]`` a group.
 
@@ -59,6 +66,8 @@ def looks(
     context, chunk = world.config.context, world.config.chunk
     for first, windows in enumerate(stretches(world, data)):
         generators = [episode_generator(data.seed, first, row) for row in range(len(windows.latents))]
+        if inverse is not None:
+            windows = _retraced(windows, first, world, inverse)
         true, whole = windows.latents, windows.actions
         made = world.imagine_latents(true[:, :context], whole, None, generators)
         dreamed = torch.cat([true[:, :context], made], 1)
@@ -93,6 +102,26 @@ def stretches(world: WorldModel, data: KeyData) -> Iterator[Windows]:
         if found != own:
             raise ValueError(f"keys are learned from frames of the world's size, latents of {own}; these are {found}")
         yield windows
+
+
+def _retraced(stretch: Windows, way: int, world: WorldModel, inverse: InverseDynamics) -> Windows:
+    """As :func:`~slowfast.fast.retracing.retraced`; what turns round does so where the last chunk would begin."""
+    if way % WAYS < WAYS - 1:
+        return retraced(stretch, way, world.slow, inverse)
+    chunk, length = world.config.chunk, stretch.latents.shape[1]
+    seen = (slice(None), slice(0, length - chunk))
+    turned = retraced(
+        Windows(stretch.latents[seen], select_actions(stretch.actions, seen), length - 2 * chunk),
+        way,
+        world.slow,
+        inverse,
+    )
+    before = (slice(None), slice(0, chunk))
+    return Windows(
+        torch.cat([stretch.latents[before], turned.latents], 1),
+        concat_actions([select_actions(stretch.actions, before), turned.actions]),
+        stretch.prefix,
+    )
 
 
 def _last(shown: torch.Tensor, true: torch.Tensor, actions: ActionTensors, context: int, chunk: int) -> Windows:

@@ -92,7 +92,7 @@ def test_a_second_stage_stands_after_the_first_with_what_it_starts_from(tmp_path
         | {"batch_size": 1, "processes": 1, "precision": "no"}
         for part, recipe in (("codec", "doom-rooms-codec"), ("slow", "doom-rooms"))
     ]
-    facts = training_facts.training_facts(runs[0], runs[1], {"runs": first, "data": {"d": {}}})
+    facts = training_facts.training_facts(runs[0], runs[1], earlier={"runs": first, "data": {"d": {}}})
     assert list(facts["data"]) == ["d", tmp_path.name]
     assert [run["recipe"] for run in facts["runs"]] == list(training_facts.RECIPES)[:4]
     assert [run["batch_size"] for run in facts["runs"]] == [1, 1, 32, 16]

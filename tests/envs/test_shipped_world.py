@@ -10,6 +10,8 @@ import pytest
 
 from slowfast.cli import main
 from slowfast.envs.doom_rooms.env import MOVES, action_spec
+from slowfast.envs.doom_rooms.splits import world_seeds
+from slowfast.evaluation.tours import known_rooms
 from slowfast.video import read_video
 from slowfast.world_model import WorldModel
 
@@ -61,6 +63,29 @@ def test_left_and_right_turn_the_picture_apart(world: WorldModel) -> None:
         }
         correct += all(errors[name, name] < errors[other, name] for name, other in (MOVES[:2], MOVES[1::-1]))
     assert correct >= 6
+
+
+def test_it_remembers_what_turning_back_shows(world: WorldModel) -> None:
+    """A circle to the left is seen, turning right is asked for: what it shows beyond the context was never seen so."""
+    turns, walks = 16, []
+    env = known_rooms(world, "validation")
+    for seed in world_seeds("validation", 2):
+        frames = [env.reset(seed=seed)[0]]
+        frames += [env.step(MOVES.index("turn left"))[0] for _ in range(turns)]
+        walks.append(np.stack(frames))
+    env.close()
+    seen, truth = np.stack(walks), np.stack(walks)[:, turns - 8 : turns][:, ::-1]
+    read = world.read_actions(np.ascontiguousarray(seen[:, ::-1]))["move"]
+    assert (read == MOVES.index("turn right")).mean() > 0.9
+    memory = world.new_memory(2, rule="associative")
+    moves = np.zeros((2, turns), np.int64)
+    world.observe(seen, moves, memory)
+    back = np.concatenate([moves[:, -3:], np.full((2, 8), MOVES.index("turn right"))], 1)
+    errors = [
+        np.square(world.imagine(seen[:, -4:], back, memory=which)[:, 3:].astype(float) - truth[:, 3:]).mean()
+        for which in (memory, None)
+    ]
+    assert errors[0] < errors[1]
 
 
 def test_it_rolls_out_to_a_video(tmp_path: Path) -> None:

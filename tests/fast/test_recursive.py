@@ -12,11 +12,11 @@ from slowfast.fast import EpisodicMemory, memory_rule
 from slowfast.fast.adapters import AdapterLayout, attached
 from slowfast.fast.optimiser import OptimiserSettings
 from slowfast.fast.reading import generate
-from slowfast.fast.recursive import solve_recursively
+from slowfast.fast.recursive import Familiar, solve_recursively
 from tests.fast.conftest import build_slow_learner
 
 EPISODES, DAMPING = 2, 0.3
-RULE = memory_rule("associative", rank=8, start="random", steps=2)
+RULE = memory_rule("associative", rank=8, start="random", steps=2, familiar=0.0, retrace=False)
 SHAPE = (4, 8, 8)
 
 
@@ -120,10 +120,49 @@ def test_it_is_kept_saved_and_forgotten_whole(slow, memory, tmp_path) -> None:
     assert not gone.any()
 
 
+def test_a_share_says_how_much_of_a_key_was_taught() -> None:
+    """Along taught directions it is s / (s + damping), s the sum of squares there; across them it is 0."""
+    taught = torch.tensor([[[2.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])  # [E, n, r]
+    familiar = Familiar(taught.mT @ taught, DAMPING, 0.8)
+    asked = torch.tensor([[[5.0, 0.0, 0.0], [0.0, 0.1, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 1.0], [0.0, 0.0, 0.0]]])
+    shares = torch.tensor([[4 / (4 + DAMPING), 1 / (1 + DAMPING), 0.0, 2 / (4 + DAMPING), 0.0]])
+    torch.testing.assert_close(familiar.shares(asked), shares)
+    torch.testing.assert_close(familiar(asked), asked * torch.tensor([1.0, 0, 0, 0, 0])[:, None])
+    assert familiar(asked.bfloat16()).dtype == torch.bfloat16
+
+
+def test_where_nothing_was_taught_nothing_is_added(slow) -> None:
+    """One episode is taught and one is not; of the taught one, whatever its keys do not know stays as it was."""
+    slow.memory_layers("associative", SHAPE)
+    silent, speaking = (
+        EpisodicMemory(slow, replace(RULE, familiar=least), 2, 0, 4, 4, "base") for least in (0.999999, 0.01)
+    )
+    latents, actions = frames(slow, count=5)
+    before = made(slow, None, latents)
+    for memory in (silent, speaking):
+        memory.append(latents[:1], {name: tensor[:1] for name, tensor in actions.items()}, episodes=[0])
+    torch.testing.assert_close(made(slow, silent, latents), before)
+    after = made(slow, speaking, latents)
+    assert not torch.allclose(after[0], before[0])
+    torch.testing.assert_close(after[1], before[1])
+    torch.testing.assert_close(made(slow, speaking, latents[:1], episodes=[0])[0], after[0], rtol=1e-3, atol=1e-4)
+
+
+def test_an_adapter_alone_is_not_all_of_it(memory, tmp_path) -> None:
+    memory.save(tmp_path / "adapter", 0)
+    with pytest.raises(ValueError, match="needs the sums of its keys"):
+        memory.load(tmp_path / "adapter", 1)
+
+
 def test_settings_that_it_cannot_solve_for_are_refused() -> None:
     for change in ({"layers": "output"}, {"clip": 1.0}, {"weight_decay": 0.1}):
         with pytest.raises(ValueError, match="recursive solves for layers: associative"):
             replace(RULE, **change)
+    for change in ({"familiar": 1.0}, {"familiar": -0.1}):
+        with pytest.raises(ValueError, match=r"familiar is a share in \[0, 1\)"):
+            replace(RULE, **change)
+    with pytest.raises(ValueError, match="of the keys of optimiser recursive"):
+        memory_rule("episodic", familiar=0.5)
 
 
 def test_the_size_of_latents_has_to_be_known() -> None:

@@ -101,9 +101,18 @@ def test_how_an_episode_begins_shifts_none_of_its_later_draws(slow, start) -> No
     assert not torch.equal(random.rows, learned.rows)
 
 
+def test_a_rule_of_a_lower_rank_takes_the_leading_directions(slow, start) -> None:
+    memory = memory_with(slow, start, rank=2)
+    for name, (down, up) in memory.layout.factors(memory.snapshot().rows).items():
+        assert torch.equal(down[0], start.down[name][:, : down.shape[-1]])
+        assert not up.any()
+    assert memory.start is not None
+    assert memory.start.rank == 2
+
+
 def test_a_start_of_another_rule_or_other_weights_is_refused(slow, start) -> None:
-    with pytest.raises(ValueError, match=r"at rank 3, memory rule 'ancestor' adapts .* at rank 2"):
-        memory_with(slow, start, rank=2)
+    with pytest.raises(ValueError, match=r"up to rank 3, memory rule 'ancestor' adapts .* at rank 4"):
+        memory_with(slow, start, rank=4)
     with pytest.raises(ValueError, match="is for layers 'attention_and_convolutions'"):
         memory_with(slow, start, layers="attention")
     with pytest.raises(ValueError, match="belongs to other weights"):

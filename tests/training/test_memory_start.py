@@ -12,6 +12,7 @@ import torch
 from slowfast.cli import main
 from slowfast.datasets.episode import DatasetError
 from slowfast.fast.start import FILE, MemoryStart
+from slowfast.heads.inverse_dynamics import InverseDynamics, InverseDynamicsConfig
 from slowfast.training.loop_store import MemoryStore, draw_episodes, draw_pairs, last_memories
 from slowfast.training.memory_start import start_of, without_start
 from slowfast.world_folder import read_config
@@ -108,18 +109,26 @@ def test_keys_of_an_associative_memory_are_learned_from_clips(
 ) -> None:
     rule = "{name: associative, rank: 8}"
     given = ["train", "memory-start", "--world", str(world), "--data", str(clips), "--memory", rule]
+    assert main([*given, "--run", str(tmp_path / "blind")]) != 0
+    assert "this world has no inverse dynamics" in capsys.readouterr().err
+    reads = WorldModel.from_pretrained(world)
+    channels, spec = reads.codec.latent_channels, reads.action_spec
+    InverseDynamics(InverseDynamicsConfig(channels, spec, width=8)).save_pretrained(world / "inverse_dynamics")
     assert main([*given, "--episodes", "6", "--group", "4", "--run", str(tmp_path / "run")]) == 0
     assert "of the variance of keys" in capsys.readouterr().out
     learned = WorldModel.from_pretrained(tmp_path / "run/model")
     start = learned.memory_start
     assert start is not None
     assert (start.layers, start.rank) == ("associative", 8)
+    forth = [*given[:-1], "{name: associative, rank: 8, retrace: false}", "--episodes", "6", "--group", "4"]
+    assert main([*forth, "--run", str(tmp_path / "forth")]) == 0
+    assert WorldModel.from_pretrained(tmp_path / "forth/model").memory_start.digest != start.digest
     memory = learned.new_memory(2, 0, {"name": "associative", "rank": 8})
     down, up = memory.layout.factors(memory.snapshot().rows)["associative.value"]
     assert torch.equal(down[1], start.down["associative.value"])
     assert not up.any()
-    with pytest.raises(ValueError, match="layers 'associative' at rank 8"):
-        learned.new_memory(rule={"name": "associative", "rank": 4})
+    with pytest.raises(ValueError, match="layers 'associative' up to rank 8"):
+        learned.new_memory(rule={"name": "associative", "rank": 16})
     assert main([*given, "--episodes", "1", "--group", "4", "--run", str(tmp_path / "few")]) != 0
     assert "8 directions are learned from more than as many frames" in capsys.readouterr().err
     assert learned.base_hash == WorldModel.from_pretrained(world).base_hash

@@ -69,7 +69,7 @@ def _without_learning(state: MemoryState, fresh: MemoryState) -> MemoryState:
     """``state`` with the stream of frames that it follows, but nothing learned from them."""
     everybody = torch.arange(len(state.rows))
     replay, bank = state.replay and state.replay.forget(everybody), state.bank and state.bank.forget(everybody)
-    return replace(state, rows=fresh.rows, adam=fresh.adam, settled=fresh.settled, replay=replay, bank=bank)
+    return replace(fresh, stream=state.stream, replay=replay, bank=bank, pose=state.pose, random=state.random)
 
 
 def pieces(count: int, every: int) -> list[tuple[int, int]]:
@@ -99,7 +99,9 @@ def neighbours(memory: EpisodicMemory) -> EpisodicMemory:
         memory.base_hash,
         memory.odometry,
         memory.start,
+        memory.inverse,
     )
-    bank = snapshot.bank and snapshot.bank.exchanged(order)
-    other.restore(replace(snapshot, rows=snapshot.rows[order.to(snapshot.rows.device)], bank=bank))
+    bank, there = snapshot.bank and snapshot.bank.exchanged(order), order.to(snapshot.rows.device)
+    keys = None if snapshot.keys is None else snapshot.keys[there]
+    other.restore(replace(snapshot, rows=snapshot.rows[there], bank=bank, keys=keys))
     return other
