@@ -40,7 +40,7 @@ def test_a_worlds_memories_begin_as_its_rule_says(started: Path) -> None:
     assert torch.equal(memory.layout.factors(memory.snapshot().rows)[name][0][0], start.down[name])
     random = world.new_memory(2, rule={"start": "random"}).snapshot().rows
     assert not torch.equal(random[0], random[1])
-    with pytest.raises(ValueError, match="at rank 2, memory rule 'ancestor' adapts 'attention' at rank 4"):
+    with pytest.raises(ValueError, match="up to rank 2, memory rule 'ancestor' adapts 'attention' at rank 4"):
         world.new_memory(1, rule={"rank": 4})
     plain = WorldModel.from_pretrained(started.parent / "plain")
     assert plain.memory_start is None
