@@ -19,7 +19,6 @@ from slowfast.evaluation.recall.teaching import Progress, Taught, neighbours, te
 from slowfast.evaluation.tours import Stage, Tours
 from slowfast.fast import EpisodicMemory, MemoryRule
 from slowfast.fast.generators import episode_generator
-from slowfast.fast.reading import generate
 from slowfast.slow.windows import ActionTensors, select_actions
 from slowfast.world_model import WorldModel
 
@@ -30,12 +29,11 @@ ARMS = ("on", "off", "other")
 @dataclass(frozen=True)
 class RevisitConfig:
     """``seed``: of noise and memories. ``rule``: how the memory learns; None as the world says. ``draws``: of the
-    bootstrap over worlds. ``chunk``: frames that are dreamed at a time; None as the world says."""
+    bootstrap over worlds."""
 
     seed: int = 0
     rule: str | MemoryRule | None = None
     draws: int = 4000
-    chunk: int | None = None
 
 
 @dataclass(frozen=True)
@@ -113,13 +111,11 @@ def measure_recall(
 
     began = time.perf_counter()
     window = (slice(None), slice(seen + 1 - world.config.context, None))
-    longest, chunk = world.config.context, config.chunk or world.config.chunk
-    context, around = latents[:, window[1]][:, :longest], select_actions(actions, window)
+    context, around = latents[:, window[1]][:, : world.config.context], select_actions(actions, window)
     made = {}
     for arm in ARMS:
         generators = [episode_generator(dream_seed, number) for number in range(len(tours))]
-        reads = memory_of(arm, memory)
-        made[arm] = generate(world.slow, reads, context, around, total - seen, generators, chunk=chunk, longest=longest)
+        made[arm] = world.imagine_latents(context, around, memory_of(arm, memory), generators)
     seconds = time.perf_counter() - began
     truth = latents[:, seen + 1 :]
     made["repeat"] = latents[:, seen, None].expand_as(truth)

@@ -42,7 +42,7 @@ def retraced(windows: Windows, step: int, slow: Learner, inverse: InverseDynamic
     back, undone = windows.latents.flip(1), undoing(windows, slow, inverse)
     if way == 1:
         actions = concat_actions([slow.null_actions(len(back), 1), undone])
-        return Windows(back, _on(actions, back), prefix)
+        return Windows(back, actions, prefix)
     new = frames - prefix
     shown = select_actions(windows.actions, (slice(None), slice(new, None)))
     turned = concat_actions([shown, select_actions(undone, (slice(None), slice(0, new)))])
@@ -54,9 +54,9 @@ def undoing(windows: Windows, slow: Learner, inverse: InverseDynamics) -> Action
 
     A component that is null where a step was seen is null where it is undone: a memory is asked as it was taught.
     """
-    read = _on(slow.action_tensors(inverse.read(windows.latents.flip(1))), windows.latents)
+    read = slow.action_tensors(inverse.read(windows.latents.flip(1)))
     seen = {name: tensor[:, 1:].flip(1) for name, tensor in windows.actions.items()}
-    missing = _on(slow.null_actions(*next(iter(seen.values())).shape[:2]), windows.latents)
+    missing = slow.null_actions(*next(iter(seen.values())).shape[:2])
     return {name: torch.where(_same(seen[name], missing[name]), missing[name], read[name]) for name in seen}
 
 
@@ -64,7 +64,3 @@ def _same(tensor: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
     """Where two steps ``[B, F, ...]`` are the same in all numbers, NaN being NaN, with axes of size 1 for the rest."""
     same = (tensor == other) | ((tensor != tensor) & (other != other))
     return same.flatten(2).all(2)[(...,) + (None,) * (tensor.ndim - 2)] if tensor.ndim > 2 else same
-
-
-def _on(actions: ActionTensors, latents: torch.Tensor) -> ActionTensors:
-    return {name: tensor.to(latents.device) for name, tensor in actions.items()}
