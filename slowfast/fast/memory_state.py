@@ -65,6 +65,13 @@ class MemoryState:
             keys = self.keys.index_fill(0, where, 0.0) if keys is None else self.keys.index_copy(0, where, keys)
         return replace(self, rows=self.rows.index_copy(0, where, rows), adam=merged, settled=settled, keys=keys)
 
+    def exchanged(self, order: torch.Tensor) -> MemoryState:
+        """What the episodes ``order`` ``int64 [E]`` learned and kept, in the places of all; streams, poses and what an
+        update goes on from stay."""
+        there = order.to(self.rows.device)
+        keys, bank = None if self.keys is None else self.keys[there], self.bank and self.bank.exchanged(order)
+        return replace(self, rows=self.rows[there], keys=keys, bank=bank)
+
     def forgetful(self, index: torch.Tensor) -> MemoryState:
         """Without any frame of the episodes ``index``."""
         return replace(

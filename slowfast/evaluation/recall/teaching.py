@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -88,20 +89,6 @@ def shuffled(latents: torch.Tensor, seed: int) -> torch.Tensor:
 
 def neighbours(memory: EpisodicMemory) -> EpisodicMemory:
     """A copy in which every episode has its neighbour's memory."""
-    snapshot, order = memory.snapshot(), torch.arange(len(memory)).roll(1)
-    other = EpisodicMemory(
-        memory.slow,
-        memory.rule,
-        len(memory),
-        memory.seed,
-        memory.context,
-        memory.chunk,
-        memory.base_hash,
-        memory.odometry,
-        memory.start,
-        memory.inverse,
-    )
-    bank, there = snapshot.bank and snapshot.bank.exchanged(order), order.to(snapshot.rows.device)
-    keys = None if snapshot.keys is None else snapshot.keys[there]
-    other.restore(replace(snapshot, rows=snapshot.rows[there], bank=bank, keys=keys))
+    other = copy(memory)
+    other.restore(memory.snapshot().exchanged(torch.arange(len(memory)).roll(1)))
     return other
