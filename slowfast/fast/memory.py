@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 
 from slowfast.fast import generators as random
-from slowfast.fast.adapters import AdapterLayout, alone, attached, is_attached
+from slowfast.fast.adapters import AdapterLayout, is_attached
 from slowfast.fast.arguments import (
     Episodes,
     check_continues,
@@ -24,12 +24,11 @@ from slowfast.fast.arguments import (
     check_same_size,
     episode_index,
 )
+from slowfast.fast.attaching import Reading
 from slowfast.fast.keeping import keep, kept_by, pose_of
 from slowfast.fast.learning import updated
 from slowfast.fast.memory_state import MemoryState
-from slowfast.fast.merging import MergedWeights
 from slowfast.fast.optimiser import AdamState
-from slowfast.fast.recursive import Familiar
 from slowfast.fast.replay import Replay, Stream
 from slowfast.fast.retracing import reader_for
 from slowfast.fast.rules import RECURSIVE
@@ -80,7 +79,7 @@ class EpisodicMemory:
         self.context, self.chunk = context, chunk
         self.odometry = odometry if rule.recalled and rule.recall_by == "pose" else None
         self.layout = AdapterLayout.of(slow.unet, slow.memory_layers(rule.layers), rule.rank, rule.scaled_by)
-        self._merged = MergedWeights(slow.unet, self.layout)
+        self._reading = Reading(slow.unet, self.layout, rule)
         self._generators = [random.episode_generator(seed, episode, 0) for episode in range(episodes)]
         self.start, self.inverse = chosen_start(rule, start, base_hash), reader_for(rule, inverse)
         rows = first_rows(self.layout, self._generators, self.start).to(next(slow.unet.parameters()).device)
@@ -124,16 +123,7 @@ class EpisodicMemory:
         into a copy of the weights, unless it is silent where it was taught nothing (``rule.familiar``). A rule that
         learns nothing has nothing to attach. Raises RuntimeError when a memory is attached already.
         """
-        if not self.rule.steps:
-            with alone(self.slow.unet):
-                yield
-            return
-        read = slice(None) if episodes is None else self._index(episodes).to(self._device)
-        rows, keys, familiar = self._state.rows[read], self._state.keys, None
-        if keys is not None and self.rule.familiar:
-            familiar = Familiar(keys[read], self.rule.damping, self.rule.familiar)
-        mergeable = len(rows) == 1 and familiar is None and not torch.is_grad_enabled()
-        with self._merged.attached(rows[0]) if mergeable else attached(self.slow.unet, self.layout, rows, familiar):
+        with self._reading.attached(self._state, None if episodes is None else self._index(episodes)):
             yield
 
     def kept(self, episodes: Episodes = None) -> Kept:

@@ -57,9 +57,18 @@ class Familiar:
     Where it is below ``least``, the key is nought.
     """
 
-    def __init__(self, keys: torch.Tensor, damping: float, least: float) -> None:
-        """``keys`` ``[E, r, r]``: sums of the products of the keys that were taught."""
-        self.least, self._brought_back = least, solved(keys, damping, keys)
+    def __init__(self, brought_back: torch.Tensor, least: float) -> None:
+        """``brought_back`` ``[E, r, r]``: what the regression makes of a key."""
+        self.least, self._brought_back = least, brought_back
+
+    @classmethod
+    def with_sums(cls, keys: torch.Tensor, damping: float, least: float) -> Familiar:
+        """Of what was taught under keys whose products sum to ``keys`` ``[E, r, r]``."""
+        return cls(solved(keys, damping, keys), least)
+
+    def of(self, episodes: torch.Tensor | slice) -> Familiar:
+        """That of some episodes, repeats allowed."""
+        return Familiar(self._brought_back[episodes], self.least)
 
     def __call__(self, hidden: torch.Tensor) -> torch.Tensor:
         """``hidden`` ``[E, n, r]``: n keys of each episode, in any scale."""

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from slowfast.evaluation.recall.teaching import neighbours, teach
 from slowfast.fast import EpisodicMemory, memory_rule
 from slowfast.fast.adapters import AdapterLayout, attached
 from slowfast.fast.optimiser import OptimiserSettings
@@ -123,7 +124,7 @@ def test_it_is_kept_saved_and_forgotten_whole(slow, memory, tmp_path) -> None:
 def test_a_share_says_how_much_of_a_key_was_taught() -> None:
     """Along taught directions it is s / (s + damping), s the sum of squares there; across them it is 0."""
     taught = torch.tensor([[[2.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])  # [E, n, r]
-    familiar = Familiar(taught.mT @ taught, DAMPING, 0.8)
+    familiar = Familiar.with_sums(taught.mT @ taught, DAMPING, 0.8)
     asked = torch.tensor([[[5.0, 0.0, 0.0], [0.0, 0.1, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 1.0], [0.0, 0.0, 0.0]]])
     shares = torch.tensor([[4 / (4 + DAMPING), 1 / (1 + DAMPING), 0.0, 2 / (4 + DAMPING), 0.0]])
     torch.testing.assert_close(familiar.shares(asked), shares)
@@ -146,6 +147,39 @@ def test_where_nothing_was_taught_nothing_is_added(slow) -> None:
     assert not torch.allclose(after[0], before[0])
     torch.testing.assert_close(after[1], before[1])
     torch.testing.assert_close(made(slow, speaking, latents[:1], episodes=[0])[0], after[0], rtol=1e-3, atol=1e-4)
+
+
+def test_what_was_taught_since_is_known_at_the_next_reading(slow) -> None:
+    """What is worked out of the keys is kept between readings, not beyond an update, a reset or a restored moment."""
+    slow.memory_layers("associative", SHAPE)
+    memory = EpisodicMemory(slow, replace(RULE, familiar=0.01), 2, 0, 4, 4, "base")
+    latents, actions = frames(slow, count=5)
+    nothing, moment = made(slow, memory, latents), memory.snapshot()
+    memory.append(latents, actions)
+    taught = made(slow, memory, latents)
+    assert not torch.allclose(taught, nothing)
+    assert torch.equal(made(slow, memory, latents), taught)
+    memory.reset([1])
+    after = made(slow, memory, latents)
+    torch.testing.assert_close(after[0], taught[0])
+    torch.testing.assert_close(after[1], nothing[1])
+    memory.restore(moment)
+    assert torch.equal(made(slow, memory, latents), nothing)
+
+
+def test_controls_take_their_keys_along(slow, memory) -> None:
+    """A neighbour's memory comes with its keys; a memory that is reset every chunk has those of the last one alone."""
+    latents, actions = frames(slow)
+    forgetful = EpisodicMemory(slow, RULE, 2, 0, 4, 4, "base")
+    teach(memory, latents, actions)
+    teach(forgetful, latents, actions, forget=True)
+    own, other = memory.snapshot(), neighbours(memory).snapshot()
+    assert own.keys is not None
+    assert torch.equal(other.keys, own.keys.flip(0))
+    assert torch.equal(other.rows, own.rows.flip(0))
+    last = forgetful.snapshot().keys
+    sums, of_last = (keys.diagonal(dim1=1, dim2=2).sum(1) for keys in (own.keys, last))
+    assert (of_last < 0.75 * sums).all()
 
 
 def test_an_adapter_alone_is_not_all_of_it(memory, tmp_path) -> None:
