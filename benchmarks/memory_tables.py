@@ -67,6 +67,24 @@ def aging_table(result: dict[str, Any] | None) -> str:
     )
 
 
+def recognising_table(result: dict[str, Any] | None) -> str:
+    """What a memory brings back after a prefix that it never saw, and after one that it did."""
+    if result is None:
+        return NOT_MEASURED
+    ways = ("once", "again")
+    rows = [
+        [row["memory"], *(_change(row[way][part]) for way in ways for part in ("first", "own", "other"))]
+        for row in result["rows"]
+    ]
+    header = ["memory"]
+    for way in ("after a turn", "after a turn and a context"):
+        header += [f"{way}: first chunk", "all", "another world's"]
+    return (
+        f"{markdown_table(header, rows)}\n\n{result['worlds']} validation worlds; change of the squared error of the "
+        "latents, against no memory, in brackets 95 % bootstrap intervals over worlds."
+    )
+
+
 def sampling_table(result: dict[str, Any] | None) -> str:
     """What each kind of memory brings back, by how the world samples."""
     if result is None:

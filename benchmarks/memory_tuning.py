@@ -34,8 +34,8 @@ from slowfast.evaluation.revisit import ARMS, encoded, memory_of, seeds
 from slowfast.evaluation.tours import known_rooms
 from slowfast.fast import EpisodicMemory, MemoryRule, memory_rule
 from slowfast.fast.generators import episode_generator
+from slowfast.fast.lessons import LESSONS, Learner, ancestor, paper
 from slowfast.fast.reading import generate
-from slowfast.fast.rules import RULES, Learner, ancestor, paper
 from slowfast.slow.windows import Windows, apart, select_actions
 from slowfast.world_model import WorldModel
 
@@ -108,6 +108,13 @@ QUESTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "rank 128": {"name": "associative", "rank": 128},
         "random keys": {"name": "associative", "start": "random", "damping": 4.0},
     },
+    "many steps": {
+        "as it is (imprint)": {"name": "imprint"},
+        "and the way back": {"name": "imprint", "retrace": True},
+        "a rate that does not fall": {"name": "imprint", "anneal": False},
+        "attention and convolutions": {"name": "imprint", "layers": "attention_and_convolutions"},
+        "the world's own rule, at a rate that falls": {"anneal": True},
+    },
     "the last layer alone": {
         "none of that: all layers, 12 steps of Adam": {},
         "12 steps of Adam": {"layers": "output"},
@@ -120,13 +127,14 @@ QUESTIONS: dict[str, dict[str, dict[str, Any]]] = {
     },
 }
 """What is asked, and what answers it: settings over the world's own adapter rule, another rule or kind of memory."""
-BACK = ("kind of memory", "the way back", "pictures under keys")
+BACK = ("kind of memory", "the way back", "pictures under keys", "many steps")
 """Questions that are asked by turning back as well, in results of their own."""
 USUAL = tuple(question for question in QUESTIONS if question not in BACK[1:])
 DRAWS = 4000
 """Of the bootstrap over worlds."""
 OTHERS = {
     "readout": "readout",
+    "imprint": "imprint",
     **dict.fromkeys(("associative", "associative, whole", "associative, apart"), "associative"),
 }
 """Rules with settings of their own, and the named rule that has them."""
@@ -273,8 +281,8 @@ def each_apart(windows: Windows, slow: Learner, step: int) -> Windows:
     return apart(windows)
 
 
-RULES |= {"paper with action": paper_with_action, "ancestor without action": ancestor_without_action}
-RULES |= {"associative, whole": ancestor, "associative, apart": each_apart}
+LESSONS |= {"paper with action": paper_with_action, "ancestor without action": ancestor_without_action}
+LESSONS |= {"associative, whole": ancestor, "associative, apart": each_apart}
 
 
 if __name__ == "__main__":

@@ -12,7 +12,15 @@ from pathlib import Path
 import loading
 import tyro
 from format_tables import doctor_table, formats_table, fuzz_table
-from memory_tables import ablation_table, aging_table, loop_table, sampling_table, trust_table, tuning_table
+from memory_tables import (
+    ablation_table,
+    aging_table,
+    loop_table,
+    recognising_table,
+    sampling_table,
+    trust_table,
+    tuning_table,
+)
 from policy_tables import follow_table, plan_table, policies_table, returns_table, walls_table
 from recall_tables import recall_all, recall_beyond
 from report import RESULTS, Parts, filled_parts, write_text
@@ -49,6 +57,7 @@ PAGES: dict[str, Parts] = {
         "tuning": ("memory_tuning.json", tuning_table),
         "back": ("memory_tuning_back.json", tuning_table),
         "stepped": ("memory_tuning_stepped.json", tuning_table),
+        "recognising": ("recognising.json", recognising_table),
         "aging": ("memory_aging.json", aging_table),
         "ablation": ("ablation.json", ablation_table),
         "loop": ("loop_control.json", loop_table),

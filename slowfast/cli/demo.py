@@ -51,7 +51,7 @@ class Demo:
     split: str = "test"
     """Which worlds: test, or held_out for textures that were never trained on."""
     memory_rule: str | None = None
-    """How the memory learns (paper, ancestor, episodic, readout, associative); by default as the world says."""
+    """How the memory learns (paper, ancestor, episodic, readout, imprint, associative); else as the world says."""
     seed: int = 0
     """Of the noise and the memories; the same seed gives the same figures."""
     device: str = "cpu"

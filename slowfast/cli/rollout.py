@@ -40,7 +40,7 @@ class Rollout:
     memory: Literal["off", "temp_lora", "retrieval", "hybrid"] = "off"
     """temp_lora learns the video while it is made, retrieval shows its earlier frames again, hybrid does both."""
     memory_rule: str | None = None
-    """How the memory learns (paper, ancestor, episodic, readout, associative); by default as the world says."""
+    """How the memory learns (paper, ancestor, episodic, readout, imprint, associative); else as the world says."""
     memory_every: int | None = None
     """New frames between two memory updates; by default one chunk."""
     start: int | None = None

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
+    from slowfast.fast.lessons import Learner
     from slowfast.fast.memory_state import MemoryState
     from slowfast.fast.replay import Stream
-    from slowfast.fast.rules import Learner, MemoryRule
+    from slowfast.fast.rules import MemoryRule
     from slowfast.slow.windows import ActionTensors
 
 Episodes = torch.Tensor | Sequence[int] | Sequence[bool] | None

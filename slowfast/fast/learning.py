@@ -14,12 +14,13 @@ from torch import nn
 from slowfast.fast import optimiser
 from slowfast.fast.adapters import AdapterLayout, attached
 from slowfast.fast.closed_form import solve
+from slowfast.fast.lessons import Learner
 from slowfast.fast.memory_state import MemoryState
 from slowfast.fast.optimiser import AdamState
 from slowfast.fast.recursive import solve_recursively
 from slowfast.fast.replay import Candidates
 from slowfast.fast.retracing import retraced
-from slowfast.fast.rules import CLOSED_FORM, RECURSIVE, Learner, MemoryRule
+from slowfast.fast.rules import CLOSED_FORM, RECURSIVE, MemoryRule
 from slowfast.slow.windows import Windows
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def learn(
                 attachment.use(leaf)
                 loss = _losses(slow, rule, windows, generators)
                 (gradient,) = torch.autograd.grad(loss.sum(), leaf)
+                settings = replace(settings, learning_rate=rule.rate_at(step))
                 rows, adam = optimiser.step(leaf.detach(), gradient, adam, settings, layout, settled)
             losses.append(loss.detach().float())
     return Learned(rows, adam, losses[0], losses[-1], keys)

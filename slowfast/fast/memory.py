@@ -36,7 +36,8 @@ from slowfast.fast.showing import Kept
 from slowfast.fast.start import chosen_start, first_rows
 
 if TYPE_CHECKING:
-    from slowfast.fast.rules import Learner, MemoryRule
+    from slowfast.fast.lessons import Learner
+    from slowfast.fast.rules import MemoryRule
     from slowfast.fast.start import MemoryStart
     from slowfast.heads.inverse_dynamics import InverseDynamics
     from slowfast.heads.odometry import Odometry

@@ -14,7 +14,8 @@ import torch
 from slowfast.slow.windows import ActionTensors, Windows, concat_actions, select_actions
 
 if TYPE_CHECKING:
-    from slowfast.fast.rules import Learner, MemoryRule
+    from slowfast.fast.lessons import Learner
+    from slowfast.fast.rules import MemoryRule
     from slowfast.heads.inverse_dynamics import InverseDynamics
 
 WAYS = 3

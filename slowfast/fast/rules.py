@@ -1,62 +1,48 @@
-"""What a memory learns from the frames it was given: update rules, named in a config.
-
-A rule turns clean windows of an episode's stream into the windows whose loss is lowered. The loss itself is the slow
-learner's: noise and loss on every frame from ``prefix`` on.
-"""
+"""Update rules of a memory, named in a config: which windows it learns (:mod:`slowfast.fast.lessons`), and how."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import Any, Protocol
+from typing import Any
 
-from torch import nn
-
+from slowfast.fast.lessons import LESSONS, Learner
 from slowfast.fast.optimiser import OPTIMISERS, OptimiserSettings
-from slowfast.slow import SlowLearner
-from slowfast.slow.windows import Windows, apart
+from slowfast.slow.windows import Windows
 
 LEVELS = ("trained", "sampled", "start")
 STARTS = ("random", "learned")
 FOUND_BY = ("pose", "likeness")
 CLOSED_FORM, RECURSIVE = "closed_form", "recursive"
-LATER = ("optimiser", "damping", "start", "consolidate", "familiar", "retrace")
+LATER = ("optimiser", "damping", "start", "consolidate", "familiar", "retrace", "anneal")
 """Settings that came after rules were first written to files."""
-
-
-class Learner(SlowLearner, Protocol):
-    """A slow learner (an ``nn.Module``) with the network that its ``memory_layers`` name layers of."""
-
-    @property
-    def unet(self) -> nn.Module: ...
 
 
 @dataclass(frozen=True)
 class MemoryRule:
     """An update rule and its settings; :func:`memory_rule` gives the named ones.
 
-    ``name``: which windows are learned, a key of :data:`RULES`. ``steps``: gradient steps an update. ``dreamed_steps``:
-    of an update on frames that the world made itself (None: as many); 0 learns from what was observed alone. ``rank``,
-    ``alpha``: of the adapter, whose output is scaled by alpha / rank (alpha None: rank). ``layers``: kind of layers
-    that are adapted. ``every``: new frames between two updates (None: the world's chunk). ``replay``: earlier windows
-    of the episode that are kept beside the newest. ``replay_batch``: windows a step, each drawn from the newest and the
-    kept ones alike. ``levels``: noise levels that are learned: ``trained`` as the slow learner was, ``sampled``: those
-    alone at which sampling will read the memory, or ``start``: the first of these, where what a frame shows is decided
-    from prefix, action and memory alone. ``shift``: where ``trained`` levels are drawn, as ``training_shift`` of the
-    slow learner (None: as it was trained). ``clip``: bound on the norm of an episode's gradient (None: none).
-    ``optimiser``: ``adam``; ``momentum``, gradient descent with the first of ``betas`` (it wants a far higher learning
-    rate); ``preconditioned``, Adam on gradients of each factor divided by the other's Gram matrix plus ``damping`` on
-    its diagonal; or ``closed_form``, for layers ``output`` alone: no gradient goes through the network, the change that
-    a window asks for is solved for, with ``damping`` as a share of the mean curvature, and ``learning_rate`` is the
-    share of it that is taken; or ``recursive``, for layers ``associative``: solved for as well, for all windows of the
-    episode so far at once, with ``damping`` in squared sizes of a key. ``familiar``: what is asked for under a key of
-    which a smaller share than that lies inside of what was taught stays as it is without the memory (0: nothing does).
-    ``weight_decay`` is apart from the gradient.
-    ``consolidate``: a copy of the adapter moves that share of the way to it after each update, and weights decay
-    towards the copy; 0: there is none, they decay to nothing. ``start``: the down factors that an episode begins with,
-    ``random`` or ``learned``, those that the world ships (``slowfast train memory-start``).
-    ``retrace``: the way back is learned as well, in two of three gradient steps; the world has to have an inverse
-    dynamics, and what is seen has to look the same when it is played backwards.
+    ``name``: which windows are learned, a key of :data:`LESSONS`. ``steps``: gradient steps an update.
+    ``dreamed_steps``: of an update on frames that the world made itself (None: as many); 0 learns from what was
+    observed alone. ``rank``, ``alpha``: of the adapter, whose output is scaled by alpha / rank (alpha None: rank).
+    ``layers``: kind of layers that are adapted. ``every``: new frames between two updates (None: the world's chunk).
+    ``replay``: earlier windows of the episode that are kept beside the newest. ``replay_batch``: windows a step, each
+    drawn from the newest and the kept ones alike. ``levels``: noise levels that are learned: ``trained`` as the slow
+    learner was, ``sampled``: those alone at which sampling will read the memory, or ``start``: the first of these,
+    where what a frame shows is decided from prefix, action and memory alone. ``shift``: where ``trained`` levels are
+    drawn, as ``training_shift`` of the slow learner (None: as it was trained). ``clip``: bound on the norm of an
+    episode's gradient (None: none). ``optimiser``: ``adam``; ``momentum``, gradient descent with the first of ``betas``
+    (it wants a far higher learning rate); ``preconditioned``, Adam on gradients of each factor divided by the other's
+    Gram matrix plus ``damping`` on its diagonal; or ``closed_form``, for layers ``output`` alone: no gradient goes
+    through the network, the change that a window asks for is solved for, with ``damping`` as a share of the mean
+    curvature, and ``learning_rate`` is the share of it that is taken; or ``recursive``, for layers ``associative``:
+    solved for as well, for all windows of the episode so far at once, with ``damping`` in squared sizes of a key.
+    ``familiar``: what is asked for under a key of which a smaller share than that lies inside of what was taught stays
+    as it is without the memory (0: nothing does). ``weight_decay`` is apart from the gradient. ``consolidate``: a copy
+    of the adapter moves that share of the way to it after each update, and weights decay towards the copy; 0: there is
+    none, they decay to nothing. ``start``: the down factors that an episode begins with, ``random`` or ``learned``,
+    those that the world ships (``slowfast train memory-start``). ``anneal``: the learning rate falls evenly to nothing
+    over the steps of an update. ``retrace``: the way back is learned as well, in two of three gradient steps; the world
+    has to have an inverse dynamics, and what is seen has to look the same when it is played backwards.
     ``recalled``: frames that are kept as they are and shown again, that many at a time, in the place of older context;
     the slow learner has to be trained for it (``slow.recalled``). ``bank``: frames that are kept for it.
     ``recall_chunk``: new frames that are made with one look among them (None: as many as are asked for; fewer find
@@ -100,11 +86,12 @@ class MemoryRule:
     consolidate: float = 0.0
     familiar: float = 0.0
     retrace: bool = False
+    anneal: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "betas", tuple(self.betas))  # JSON and YAML give a list
-        if self.name not in RULES:
-            raise ValueError(f"memory rule {self.name!r} is not known; choose one of {', '.join(RULES)}")
+        if self.name not in LESSONS:
+            raise ValueError(f"memory rule {self.name!r} is not known; choose one of {', '.join(LESSONS)}")
         least = {"steps": 0, "dreamed_steps": 0, "rank": 1, "replay": 0, "replay_batch": 1, "every": 1}
         least |= {"recalled": 0, "recall_chunk": 1, "bank": 1}
         for field, bound in least.items():
@@ -129,6 +116,11 @@ class MemoryRule:
                 f"memory rule {self.name!r}: optimiser {RECURSIVE} solves for layers: associative, with no gradient to "
                 f"clip (clip: null) and nothing that decays (weight_decay: 0), got layers {self.layers!r}, clip "
                 f"{self.clip}, weight_decay {self.weight_decay}"
+            )
+        if self.optimiser in (CLOSED_FORM, RECURSIVE) and self.anneal:
+            raise ValueError(
+                f"memory rule {self.name!r}: a rate that falls is one of gradient steps, optimiser {self.optimiser} "
+                "takes none: anneal: false"
             )
         if not 0 <= self.familiar < 1 or (self.familiar and self.optimiser != RECURSIVE):
             raise ValueError(
@@ -165,6 +157,10 @@ class MemoryRule:
         """Gradient steps of an update on frames that the world made itself, or that were observed."""
         return self.dreamed_steps if dreamed and self.dreamed_steps is not None else self.steps
 
+    def rate_at(self, step: int) -> float:
+        """The learning rate of gradient step ``step``, from 0, of an update."""
+        return self.learning_rate * (1 - step / self.steps) if self.anneal else self.learning_rate
+
     @property
     def scaled_by(self) -> float:
         """Alpha as a number."""
@@ -197,44 +193,9 @@ class MemoryRule:
 
     def windows(self, windows: Windows, slow: Learner, step: int = 0) -> Windows:
         """The windows to learn at gradient step ``step`` of an update, from clean windows of the stream."""
-        return RULES[self.name](windows, slow, step)
+        return LESSONS[self.name](windows, slow, step)
 
 
-def paper(windows: Windows, slow: Learner, step: int) -> Windows:
-    """SlowFast-VGen's rule (§3.2, Eq. 3, Algorithm 1a): noise and loss on every frame, no action."""
-    batch, frames = windows.latents.shape[:2]
-    actions = {name: tensor.to(windows.latents.device) for name, tensor in slow.null_actions(batch, frames).items()}
-    return Windows(windows.latents, actions, prefix=0)
-
-
-def ancestor(windows: Windows, slow: Learner, step: int) -> Windows:
-    """Temp-LoRA's rule (arXiv 2401.11504) carried over to video: clean prefix, action kept, loss on the new frames."""
-    return windows
-
-
-def episodic(windows: Windows, slow: Learner, step: int) -> Windows:
-    """Ours: as ``ancestor``, but every other step shows one frame alone and learns all that follow.
-
-    So every frame but an episode's first is learned as an answer, also those that are in the prefix of each window,
-    and a step in which seven frames of eight are answers teaches more than one with four.
-    """
-    return replace(windows, prefix=1) if step % 2 else windows
-
-
-def associative(windows: Windows, slow: Learner, step: int) -> Windows:
-    """Ours: as ``ancestor``, but every other step asks for each new frame by itself, after the frames before it, as
-    whoever steps a world frame by frame will."""
-    return apart(windows) if step % 2 else windows
-
-
-RULES: dict[str, Callable[[Windows, Learner, int], Windows]] = {
-    "paper": paper,
-    "ancestor": ancestor,
-    "episodic": episodic,
-    "readout": episodic,
-    "associative": associative,
-    "retrieval": ancestor,  # by default in no step at all
-}
 DEFAULTS: dict[str, dict[str, Any]] = {
     # SlowFast-VGen, appendix D.1: Adam, one step a chunk. Layers and alpha are not stated there.
     "paper": {},
@@ -266,6 +227,18 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "familiar": 0.8,
         "retrace": True,
     },
+    # Ours: many steps on every layer.
+    "imprint": {
+        "steps": 48,
+        "dreamed_steps": 1,
+        "learning_rate": 0.006,
+        "layers": "linear_and_convolutions",
+        "rank": 16,
+        "replay": 16,
+        "levels": "start",
+        "clip": 1.0,
+        "anneal": True,
+    },
     # After WorldMem (arXiv 2504.12369): no weights change, frames that were seen are shown again.
     "retrieval": {"steps": 0, "rank": 1, "recalled": 2},
 }
@@ -273,8 +246,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 
 def memory_rule(name: str, **settings: Any) -> MemoryRule:
     """The named rule with its own defaults, overridden by ``settings``. Raises ValueError for what is not known."""
-    if name not in RULES:
-        raise ValueError(f"memory rule {name!r} is not known; choose one of {', '.join(RULES)}")
+    if name not in LESSONS:
+        raise ValueError(f"memory rule {name!r} is not known; choose one of {', '.join(LESSONS)}")
     known = {field.name for field in fields(MemoryRule)} - {"name"}
     unknown = sorted(set(settings) - known)
     if unknown:

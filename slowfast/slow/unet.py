@@ -22,8 +22,16 @@ from slowfast.slow.attention import ShortAttention
 from slowfast.slow.layers import adopt
 from slowfast.slow.prefix import KeptPrefix, keeping
 
-MEMORY_LAYERS = ("temporal_attention", "attention", "attention_and_convolutions", "output", "associative")
+MEMORY_LAYERS = (
+    "temporal_attention",
+    "attention",
+    "attention_and_convolutions",
+    "linear_and_convolutions",
+    "output",
+    "associative",
+)
 ALONE = {"output": "conv_out", "associative": "associative.value"}
+EMBEDDING = ("time_embedding",)
 PROJECTIONS = ("to_q", "to_k", "to_v", "to_out.0")
 
 
@@ -138,7 +146,8 @@ class MaskedUNet3D(UNet3DConditionModel):
 
         ``temporal_attention``: query, key, value and output of attention along time; ``attention``: those of all
         attention (spatial, text, temporal); ``attention_and_convolutions``: also the 3x3 convolutions of the residual
-        blocks; ``output``: the last convolution alone; ``associative``: the way from the middle block to the output,
+        blocks; ``linear_and_convolutions``: these convolutions and every linear layer, but those that embed the
+        timestep; ``output``: the last convolution alone; ``associative``: the way from the middle block to the output,
         once it is open. Raises ValueError for another kind, or a way that is not open.
         """
         if kind not in MEMORY_LAYERS:
@@ -151,7 +160,11 @@ class MaskedUNet3D(UNet3DConditionModel):
         chosen = [name for name in names if name.endswith(PROJECTIONS)]
         if kind == "temporal_attention":
             chosen = [name for name in chosen if "temp_attentions" in name or name.startswith("transformer_in")]
-        if kind == "attention_and_convolutions":
+        if kind == "linear_and_convolutions":
+            kept_out = (*EMBEDDING, *ALONE.values())
+            linear = (name for name, part in self.named_modules() if isinstance(part, nn.Linear))
+            chosen = [name for name in linear if not name.startswith(kept_out)]
+        if kind.endswith("_and_convolutions"):
             chosen += [name for name in names if ".resnets." in name and name.endswith(("conv1", "conv2"))]
         return chosen
 

@@ -81,6 +81,17 @@ def test_a_stack_learns_as_its_episodes_would_alone(new_memory, frames, rule, se
         assert torch.equal(together.snapshot().random[episode], alone.snapshot().random[episode])
 
 
+def test_a_falling_rate_begins_as_one_that_stays_and_moves_less(new_memory, frames) -> None:
+    def moved(steps: int, anneal: bool) -> torch.Tensor:
+        memory = new_memory(1, rule="imprint", steps=steps, anneal=anneal)
+        start = memory.snapshot().rows
+        memory.append(*frames(1, 5))
+        return memory.snapshot().rows - start
+
+    assert torch.equal(moved(1, True), moved(1, False))
+    assert moved(8, True).norm() < moved(8, False).norm()
+
+
 def test_rows_of_neighbours_are_not_touched(new_memory, frames) -> None:
     memory = new_memory(3)
     before = memory.snapshot().rows

@@ -70,6 +70,35 @@ def test_episodic_learns_every_frame_but_the_first_as_an_answer(slow, frames) ->
     assert torch.equal(rule.windows(windows, slow, 1).latents, latents)
 
 
+def test_imprint_learns_a_view_after_prefixes_of_every_length(slow, frames) -> None:
+    latents, actions = frames(1, 8)
+    rule, windows = memory_rule("imprint"), Windows(latents, actions, 4)
+    shown = [rule.windows(windows, slow, step) for step in range(8)]
+    assert [(window.prefix, window.latents.shape[1]) for window in shown[:4]] == [(4, 8), (1, 8), (2, 6), (3, 7)]
+    first, last = shown[2], shown[6]
+    assert torch.equal(first.latents, latents[:, :6])
+    assert torch.equal(last.latents, latents[:, 2:])
+    assert torch.equal(last.actions["move"], actions["move"][:, 2:])
+
+
+def test_imprint_takes_the_window_that_an_episode_begins_with(slow, frames) -> None:
+    latents, actions = frames(1, 5)
+    rule, windows = memory_rule("imprint"), Windows(latents, actions, 1)
+    assert all(torch.equal(rule.windows(windows, slow, step).latents, latents) for step in range(3))
+
+
+def test_a_rate_may_fall_over_an_update() -> None:
+    falling, even = (memory_rule("imprint", steps=4, learning_rate=1.0, anneal=anneal) for anneal in (True, False))
+    assert [falling.rate_at(step) for step in range(4)] == [1.0, 0.75, 0.5, 0.25]
+    assert [even.rate_at(step) for step in range(4)] == [1.0] * 4
+
+
+def test_what_is_solved_for_has_no_steps_to_anneal() -> None:
+    for rule in ("readout", "associative"):
+        with pytest.raises(ValueError, match="takes none: anneal: false"):
+            memory_rule(rule, anneal=True)
+
+
 def test_a_rule_may_draw_noise_levels_of_its_own(slow, frames) -> None:
     latents, actions = frames(1, 8)
     windows = Windows(latents, actions, PREFIX)

@@ -177,7 +177,7 @@ def test_memory_layers_exist_and_can_be_adapted(base: MaskedVideoDiffusion, kind
     assert all(isinstance(modules[name], (nn.Linear, nn.Conv2d)) for name in names)
     assert set(base.memory_layers("temporal_attention")) <= set(base.memory_layers("attention"))
     convolutions = [name for name in names if isinstance(modules[name], nn.Conv2d)]
-    assert bool(convolutions) == (kind in ("attention_and_convolutions", "output"))
+    assert bool(convolutions) == (kind == "output" or kind.endswith("_and_convolutions"))
     assert all(modules[name].kernel_size == (3, 3) for name in convolutions)
 
 
@@ -190,14 +190,25 @@ def test_all_attention_is_covered(base: MaskedVideoDiffusion) -> None:
     assert temporal < expected
 
 
+def test_all_linear_layers_but_those_of_the_timestep_are_covered(base: MaskedVideoDiffusion) -> None:
+    names = set(base.memory_layers("linear_and_convolutions"))
+    linear = {n for n, m in base.unet.named_modules() if isinstance(m, nn.Linear)}
+    assert {name for name in linear - names if not name.startswith("associative")} == {
+        "time_embedding.linear_1",
+        "time_embedding.linear_2",
+    }
+    assert set(base.memory_layers("attention_and_convolutions")) < names
+
+
 def test_an_unknown_kind_of_layers_is_refused(base: MaskedVideoDiffusion) -> None:
     with pytest.raises(ValueError, match="'everything' are not known; choose one of temporal_attention"):
         base.memory_layers("everything")
 
 
-def test_every_adapted_layer_sees_the_batch_outermost(base: MaskedVideoDiffusion) -> None:
+@pytest.mark.parametrize("kind", ["attention_and_convolutions", "linear_and_convolutions"])
+def test_every_adapted_layer_sees_the_batch_outermost(base: MaskedVideoDiffusion, kind: str) -> None:
     """What a stacked memory builds on: window b's entries come before those of window b + 1, in every layer."""
-    names, seen = base.memory_layers("attention_and_convolutions"), {}
+    names, seen = base.memory_layers(kind), {}
 
     def hook(name: str) -> Any:
         return lambda module, inputs: seen.setdefault(name, []).append(inputs[0].detach())
