@@ -119,8 +119,8 @@ class MemoryRule:
             )
         if self.optimiser in (CLOSED_FORM, RECURSIVE) and self.anneal:
             raise ValueError(
-                f"memory rule {self.name!r}: a rate that falls is one of gradient steps, optimiser {self.optimiser} "
-                "takes none: anneal: false"
+                f"memory rule {self.name!r}: anneal is of gradient steps, and optimiser {self.optimiser} takes none: "
+                "choose anneal: false"
             )
         if not 0 <= self.familiar < 1 or (self.familiar and self.optimiser != RECURSIVE):
             raise ValueError(

@@ -31,7 +31,6 @@ MEMORY_LAYERS = (
     "associative",
 )
 ALONE = {"output": "conv_out", "associative": "associative.value"}
-EMBEDDING = ("time_embedding",)
 PROJECTIONS = ("to_q", "to_k", "to_v", "to_out.0")
 
 
@@ -161,9 +160,8 @@ class MaskedUNet3D(UNet3DConditionModel):
         if kind == "temporal_attention":
             chosen = [name for name in chosen if "temp_attentions" in name or name.startswith("transformer_in")]
         if kind == "linear_and_convolutions":
-            kept_out = (*EMBEDDING, *ALONE.values())
             linear = (name for name, part in self.named_modules() if isinstance(part, nn.Linear))
-            chosen = [name for name in linear if not name.startswith(kept_out)]
+            chosen = [name for name in linear if not name.startswith(("time_embedding", "associative"))]
         if kind.endswith("_and_convolutions"):
             chosen += [name for name in names if ".resnets." in name and name.endswith(("conv1", "conv2"))]
         return chosen

@@ -95,7 +95,7 @@ def test_a_rate_may_fall_over_an_update() -> None:
 
 def test_what_is_solved_for_has_no_steps_to_anneal() -> None:
     for rule in ("readout", "associative"):
-        with pytest.raises(ValueError, match="takes none: anneal: false"):
+        with pytest.raises(ValueError, match="takes none: choose anneal: false"):
             memory_rule(rule, anneal=True)
 
 
