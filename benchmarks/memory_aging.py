@@ -27,10 +27,9 @@ from slowfast.envs.doom_rooms.motion import FORWARD, TURN_LEFT, TURN_RIGHT
 from slowfast.envs.doom_rooms.splits import world_seeds
 from slowfast.envs.doom_rooms.tours import full_turn
 from slowfast.evaluation.intervals import compare
-from slowfast.evaluation.revisit import ARMS, encoded, memory_of, seeds
+from slowfast.evaluation.revisit import ARMS, dreamed_errors, encoded, memory_of, seeds
 from slowfast.evaluation.tours import Tours, known_rooms, record
 from slowfast.fast import EpisodicMemory, MemoryRule
-from slowfast.fast.generators import episode_generator
 from slowfast.slow.windows import ActionTensors, select_actions
 from slowfast.world_model import WorldModel
 
@@ -138,13 +137,8 @@ def asked(
     """Squared errors ``[W]`` of the first turn, dreamed from the true frames that it began with to the one before it
     ends (which is the first again), by arm."""
     context = world.config.context
-    led = select_actions(actions, (slice(None), slice(0, turn)))
-    errors = {}
-    for arm in ARMS:
-        generators = [episode_generator(seed, row) for row in range(len(latents))]
-        made = world.imagine_latents(latents[:, :context], led, memory_of(arm, memory), generators)
-        errors[arm] = (made - latents[:, context:turn]).double().square().flatten(1).mean(1).cpu().numpy()
-    return errors
+    how = (latents, actions, context, turn - context, seed)
+    return {arm: dreamed_errors(world, memory_of(arm, memory), *how).mean(1) for arm in ARMS}
 
 
 if __name__ == "__main__":

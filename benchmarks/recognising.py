@@ -27,9 +27,8 @@ from revisit import walk
 
 from slowfast.evaluation.intervals import compare
 from slowfast.evaluation.recall.teaching import teach
-from slowfast.evaluation.revisit import ARMS, encoded, memory_of, seeds
-from slowfast.fast import EpisodicMemory, MemoryRule
-from slowfast.fast.generators import episode_generator
+from slowfast.evaluation.revisit import ARMS, dreamed_errors, encoded, memory_of, seeds
+from slowfast.fast import MemoryRule
 from slowfast.slow.windows import ActionTensors, select_actions
 from slowfast.world_model import WorldModel
 
@@ -88,7 +87,7 @@ def recognised(
         teach(memory, latents[piece], select_actions(actions, piece))
         taught = seen
         errors = {
-            arm: asked(world, memory_of(arm, memory), latents, actions, seen, turn - context, dream_seed)
+            arm: dreamed_errors(world, memory_of(arm, memory), latents, actions, seen, turn - context, dream_seed)
             for arm in ARMS
         }
         found[way] = {
@@ -98,23 +97,6 @@ def recognised(
             "other": change(errors["other"], errors["off"], settings),
         }
     return found
-
-
-def asked(
-    world: WorldModel,
-    memory: EpisodicMemory | None,
-    latents: torch.Tensor,
-    actions: ActionTensors,
-    seen: int,
-    frames: int,
-    seed: int,
-) -> np.ndarray:
-    """Squared errors ``[W, frames]`` of the frames that follow the first ``seen`` true ones."""
-    first = seen - world.config.context
-    led = select_actions(actions, (slice(None), slice(first, seen + frames)))
-    generators = [episode_generator(seed, row) for row in range(len(latents))]
-    made = world.imagine_latents(latents[:, first:seen], led, memory, generators)
-    return (made - latents[:, seen : seen + frames]).double().square().flatten(2).mean(2).cpu().numpy()
 
 
 def change(errors: np.ndarray, without: np.ndarray, settings: Settings) -> dict[str, float]:

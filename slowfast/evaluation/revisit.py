@@ -170,6 +170,24 @@ def memory_of(arm: str, memory: EpisodicMemory) -> EpisodicMemory | None:
     return neighbours(memory)
 
 
+def dreamed_errors(
+    world: WorldModel,
+    memory: EpisodicMemory | None,
+    latents: torch.Tensor,
+    actions: ActionTensors,
+    seen: int,
+    frames: int,
+    seed: int,
+) -> np.ndarray:
+    """Squared errors of latents ``[W, frames]``: the frames that follow the first ``seen`` true ones of ``latents``
+    ``[W, T, C, h, w]``, dreamed from the last of these that the world looks back on."""
+    first = seen - world.config.context
+    led = select_actions(actions, (slice(None), slice(first, seen + frames)))
+    generators = [episode_generator(seed, number) for number in range(len(latents))]
+    made = world.imagine_latents(latents[:, first:seen], led, memory, generators)
+    return (made - latents[:, seen : seen + frames]).double().square().flatten(2).mean(2).cpu().numpy()
+
+
 def arm_errors(
     frames: np.ndarray, truth: np.ndarray, latents: torch.Tensor | None, true_latents: torch.Tensor
 ) -> ArmErrors:

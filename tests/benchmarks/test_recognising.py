@@ -13,6 +13,7 @@ import recognising
 import torch
 from recognising import RULES, Settings
 
+from slowfast.evaluation.revisit import dreamed_errors
 from slowfast.world_model import WorldModel
 
 ADAPTER = "an adapter that learns"
@@ -45,10 +46,10 @@ def test_frames_are_asked_for_where_they_follow(small_world: Path) -> None:
     world = WorldModel.from_pretrained(small_world)
     latents = torch.randn(2, 12, *world.latent_shape, generator=torch.Generator().manual_seed(0))
     actions = world.slow.null_actions(2, 12)
-    errors = recognising.asked(world, None, latents, actions, 8, 3, seed=0)
+    errors = dreamed_errors(world, None, latents, actions, 8, 3, seed=0)
     other = latents.clone()
     other[:, 11] += 1.0  # after what is asked for
     assert errors.shape == (2, 3)
-    np.testing.assert_array_equal(recognising.asked(world, None, other, actions, 8, 3, seed=0), errors)
+    np.testing.assert_array_equal(dreamed_errors(world, None, other, actions, 8, 3, seed=0), errors)
     other[:, 8] += 1.0
-    assert (recognising.asked(world, None, other, actions, 8, 3, seed=0)[:, 0] != errors[:, 0]).all()
+    assert (dreamed_errors(world, None, other, actions, 8, 3, seed=0)[:, 0] != errors[:, 0]).all()
